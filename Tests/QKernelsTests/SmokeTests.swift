@@ -1,0 +1,3 @@
+import Testing
+@testable import QKernels
+@Test func smoke() { #expect(Bool(true)) }

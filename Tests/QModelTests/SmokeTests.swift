@@ -1,0 +1,3 @@
+import Testing
+@testable import QModel
+@Test func smoke() { #expect(Bool(true)) }

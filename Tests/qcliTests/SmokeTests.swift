@@ -1,0 +1,3 @@
+import Testing
+@testable import qcli
+@Test func smoke() { #expect(Bool(true)) }

@@ -1,2 +1,125 @@
+/* The border between the ops and the instruction sets.
+ *
+ * A primitive is a C function over one argument struct. Every set of Sources/QKernels/Inner exports the whole list under
+ * its own name (qk_scalar_matmul, qk_avx2_matmul, ...); ActiveInner.swift picks one table. Ops never mention a set.
+ * All sets give the same bytes as the scalar one, which is the specification.
+ *
+ * Vocabulary: real = scale * (q - zeroPoint); multiplier is Q0.31 (0 or >= 2^30); shift > 0 is left; rounding is the
+ * double rounding of Rounding.swift. A channel block is 16 output channels. */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
+
+/* Requantization of the output channels; every array is padded to whole channel blocks (multiplier 0 in the padding). */
+typedef struct {
+  const int32_t *bias;       /* bias with the input zero point folded in: b - inputZeroPoint * sum(w) */
+  const int32_t *weightSums; /* sum of the weights of each channel, for sets whose dot product takes unsigned input */
+  const int32_t *multiplier;
+  const int32_t *shift;
+  int32_t outputZeroPoint;
+  int32_t outputMin;
+  int32_t outputMax;
+} qk_channel_quantization;
+
+/* matmul: pixelCount output pixels x channelCount output channels of a convolution, or rows of a dense layer.
+ *   acc[p][o] = bias[o] + sum over r, k of rows[r][p * pixelStride + k] * weights[o / 16][r][k / 4][o % 16][k % 4]
+ *   output[p * outputStride + o] = clamp(outputZeroPoint + requantize(acc[p][o]))
+ * A row is 4 * rowGroups bytes; where the kernel row is shorter the weights are zero, and up to 3 bytes after it are read. */
+typedef struct {
+  const int8_t *const *rows; /* rowCount pointers: the receptive field of output pixel 0 */
+  int32_t rowCount;
+  int32_t rowGroups;
+  int32_t pixelStride; /* bytes between the receptive fields of adjacent output pixels */
+  int32_t pixelCount;
+  const int8_t *weights; /* [ceil(channelCount / 16)][rowCount][rowGroups][16][4] */
+  qk_channel_quantization quantization;
+  int8_t *output;
+  int32_t outputStride; /* bytes between output pixels */
+  int32_t channelCount;
+} qk_matmul_args;
+
+/* depthwise: pixelCount output pixels of channelCount channels; every channel has its own tapCount weights.
+ *   acc[p][c] = bias[c] + sum over t of taps[t][p * pixelStride + c] * weights[c / 16][t / 4][c % 16][t % 4] */
+typedef struct {
+  const int8_t *const *taps; /* tapCount pointers: channel 0 of tap t of output pixel 0 */
+  int32_t tapCount;
+  int32_t pixelStride;
+  int32_t pixelCount;
+  int32_t channelCount;
+  const int8_t *weights; /* [ceil(channelCount / 16)][ceil(tapCount / 4)][16][4], zero in the padding */
+  qk_channel_quantization quantization;
+  int8_t *output;
+  int32_t outputStride;
+} qk_depthwise_args;
+
+/* add: count elements of a + b, each input rescaled to a common scale first; a step of 0 repeats one element.
+ * A subtraction has a negative bMultiplier. */
+typedef struct {
+  const int8_t *a;
+  const int8_t *b;
+  int32_t aStep; /* 0 or 1 */
+  int32_t bStep;
+  int32_t count;
+  int32_t leftShift;
+  int32_t aZeroPoint, aMultiplier, aShift;
+  int32_t bZeroPoint, bMultiplier, bShift;
+  int32_t outputMultiplier, outputShift, outputZeroPoint, outputMin, outputMax;
+  int8_t *output;
+} qk_add_args;
+
+/* mul: count elements of (a - aZeroPoint) * (b - bZeroPoint), requantized once. */
+typedef struct {
+  const int8_t *a;
+  const int8_t *b;
+  int32_t aStep;
+  int32_t bStep;
+  int32_t count;
+  int32_t aZeroPoint, bZeroPoint;
+  int32_t multiplier, shift, outputZeroPoint, outputMin, outputMax;
+  int8_t *output;
+} qk_mul_args;
+
+/* lookup: output[i] = table[input[i] + 128]; output may be input. */
+typedef struct {
+  const int8_t *input;
+  const int8_t *table; /* 256 entries */
+  int8_t *output;
+  int32_t count;
+} qk_lookup_args;
+
+/* pool: one output pixel of channelCount channels over a window of rowCount x columnCount input pixels. */
+typedef struct {
+  const int8_t *const *rows; /* rowCount pointers to channel 0 of the leftmost pixel of the window */
+  int32_t rowCount;
+  int32_t columnCount;
+  int32_t columnStride; /* bytes between adjacent pixels of the window */
+  int32_t channelCount;
+  int32_t divisor; /* average_pool only: the count to divide by, rounding half away from zero */
+  int32_t outputMin, outputMax;
+  int8_t *output; /* max_pool, average_pool */
+  int32_t *sums;  /* window_sum: channelCount exact sums */
+} qk_pool_args;
+
+#define QK_DECLARE_INNER_SET(set)                            \
+  void qk_##set##_matmul(const qk_matmul_args *args);        \
+  void qk_##set##_depthwise(const qk_depthwise_args *args);  \
+  void qk_##set##_add(const qk_add_args *args);              \
+  void qk_##set##_mul(const qk_mul_args *args);              \
+  void qk_##set##_lookup(const qk_lookup_args *args);        \
+  void qk_##set##_max_pool(const qk_pool_args *args);        \
+  void qk_##set##_average_pool(const qk_pool_args *args);    \
+  void qk_##set##_window_sum(const qk_pool_args *args);
+
+QK_DECLARE_INNER_SET(scalar)
+
+/* One set's primitives. */
+typedef struct {
+  void (*matmul)(const qk_matmul_args *);
+  void (*depthwise)(const qk_depthwise_args *);
+  void (*add)(const qk_add_args *);
+  void (*mul)(const qk_mul_args *);
+  void (*lookup)(const qk_lookup_args *);
+  void (*max_pool)(const qk_pool_args *);
+  void (*average_pool)(const qk_pool_args *);
+  void (*window_sum)(const qk_pool_args *);
+} qk_inner_table;

@@ -1,0 +1,29 @@
+import QKernelsIntrinsics
+
+/// The primitives that differ by instruction set; inner_kernels.h says what each computes.
+///
+/// Bare-metal builds fix the set at build time (`QK_STATIC_INNER`), so that calls are direct and unused primitives are
+/// dropped by the linker.
+public struct InnerKernels {
+  let table: qk_inner_table
+
+  @inline(__always) init(table: qk_inner_table) { self.table = table }
+
+  /// The readable specification.
+  public static var scalar: InnerKernels {
+    InnerKernels(
+      table: qk_inner_table(
+        matmul: qk_scalar_matmul, depthwise: qk_scalar_depthwise, add: qk_scalar_add, mul: qk_scalar_mul,
+        lookup: qk_scalar_lookup, max_pool: qk_scalar_max_pool, average_pool: qk_scalar_average_pool,
+        window_sum: qk_scalar_window_sum))
+  }
+
+  @inline(__always) func matmul(_ args: inout qk_matmul_args) { table.matmul(&args) }
+  @inline(__always) func depthwise(_ args: inout qk_depthwise_args) { table.depthwise(&args) }
+  @inline(__always) func add(_ args: inout qk_add_args) { table.add(&args) }
+  @inline(__always) func mul(_ args: inout qk_mul_args) { table.mul(&args) }
+  @inline(__always) func lookup(_ args: inout qk_lookup_args) { table.lookup(&args) }
+  @inline(__always) func maxPool(_ args: inout qk_pool_args) { table.max_pool(&args) }
+  @inline(__always) func averagePool(_ args: inout qk_pool_args) { table.average_pool(&args) }
+  @inline(__always) func windowSum(_ args: inout qk_pool_args) { table.window_sum(&args) }
+}

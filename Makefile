@@ -1,0 +1,37 @@
+# The commands of a working day. `make demo` and `make test` need Swift 6.3 or later, make and a C compiler.
+SWIFT ?= swift
+BUILD := .build/release
+DIGITS := golden/models/digits
+
+.PHONY: all build demo test test-full asan tsan lib test-cross bench docs lint format clean
+
+all: build
+
+build:
+	$(SWIFT) build -c release
+
+demo: build
+	Scripts/demo.sh $(BUILD)/qcli $(DIGITS)
+
+test:
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+test-full:
+	QK_FULL_TESTS=1 $(SWIFT) test
+	QK_FULL_TESTS=1 $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-release-tests
+
+asan:
+	$(SWIFT) test --sanitize=address --scratch-path .build-asan
+
+tsan:
+	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
+
+lint:
+	swift-format lint --strict --recursive --parallel Package.swift Sources Tests
+
+format:
+	swift-format format --in-place --recursive --parallel Package.swift Sources Tests
+
+clean:
+	rm -rf .build .build-* build

@@ -1,6 +1,22 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// One instruction set of the inner kernels: a module of its own, because Swift gives target features to modules only.
+/// Its code is reached through C symbols (Inner/Intrinsics/inner_kernels.h), never through Swift.
+func innerSet(_ folder: String, flags: [String]) -> Target {
+  .target(
+    name: "QKernels\(folder)", dependencies: ["QKernelsIntrinsics"], path: "Sources/QKernels/Inner/\(folder)",
+    swiftSettings: [.unsafeFlags(["-Ounchecked"] + flags.flatMap { ["-Xcc", $0] })])
+}
+
+#if arch(x86_64)
+let innerSets = [
+  innerSet("AVX512VNNI", flags: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"])
+]
+#else
+let innerSets: [Target] = []
+#endif
+
 let package = Package(
   name: "QKernels",
   products: [
@@ -12,12 +28,12 @@ let package = Package(
     .systemLibrary(name: "QKernelsIntrinsics", path: "Sources/QKernels/Inner/Intrinsics"),
     .target(
       name: "QKernels",
-      dependencies: ["QKernelsIntrinsics"],
+      dependencies: ["QKernelsIntrinsics"] + innerSets.map { .target(name: $0.name) },
       path: "Sources/QKernels",
-      exclude: ["Inner/Intrinsics"]),
+      exclude: ["Inner/Intrinsics", "Inner/Template", "Inner/AVX512VNNI"]),
     .target(name: "QModel", dependencies: ["QKernels"]),
     .executableTarget(name: "qcli", dependencies: ["QModel"]),
-    .testTarget(name: "QKernelsTests", dependencies: ["QKernels"]),
+    .testTarget(name: "QKernelsTests", dependencies: ["QKernels", "QModel"]),
     .testTarget(name: "QModelTests", dependencies: ["QModel"]),
     .testTarget(name: "qcliTests", dependencies: ["qcli"]),
-  ])
+  ] + innerSets)

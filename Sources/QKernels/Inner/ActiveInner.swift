@@ -1,28 +1,76 @@
+import QKernelsIntrinsics
+
 /// An instruction set of the inner kernels; raw values cross the C border and are frozen.
 public enum InnerSet: Int32, Sendable {
   case scalar = 0
+  case avx512VNNI = 4
 
   /// The name that `QK_ISA` and reports use.
   public var name: StaticString {
     switch self {
     case .scalar: "scalar"
+    case .avx512VNNI: "avx512vnni"
     }
   }
 
   /// Whether this machine can run the set.
   public var isAvailable: Bool {
     switch self {
-    case .scalar: true
+    case .scalar: return true
+    case .avx512VNNI:
+      #if arch(x86_64) && !QK_SCALAR_ONLY
+      return X86Features.current.avx512VNNI
+      #else
+      return false
+      #endif
     }
   }
 
   /// The set's primitives; call only when ``isAvailable``.
   public var kernels: InnerKernels {
     switch self {
-    case .scalar: .scalar
+    case .scalar: return .scalar
+    case .avx512VNNI:
+      #if arch(x86_64) && !QK_SCALAR_ONLY
+      return .avx512VNNI
+      #else
+      return .scalar
+      #endif
     }
   }
 
   /// The fastest set of this machine. The one place that chooses.
-  public static var best: InnerSet { .scalar }
+  public static var best: InnerSet {
+    if InnerSet.avx512VNNI.isAvailable { return .avx512VNNI }
+    return .scalar
+  }
 }
+
+#if arch(x86_64) && !QK_SCALAR_ONLY
+/// What the processor and the operating system offer.
+struct X86Features {
+  var avx2 = false
+  var avxVNNI = false
+  var avx512VNNI = false
+
+  /// Read anew at each use: CPUID is slow in virtual machines, so callers keep the result.
+  static var current: X86Features {
+    var features = X86Features()
+    guard qk_cpuid(0, 0).eax >= 7 else { return features }
+    let leaf1 = qk_cpuid(1, 0)
+    let hasSavedState = leaf1.ecx & (1 << 27) != 0
+    guard hasSavedState else { return features }
+    let saved = qk_xgetbv0()
+    let leaf7 = qk_cpuid(7, 0)
+    guard saved & 0x6 == 0x6 else { return features }
+    features.avx2 = leaf7.ebx & (1 << 5) != 0
+    features.avxVNNI = features.avx2 && leaf7.eax >= 1 && qk_cpuid(7, 1).eax & (1 << 4) != 0
+    // Foundation, DQ, BW, VL; VBMI and VNNI.
+    let base: UInt32 = 1 << 16 | 1 << 17 | 1 << 30 | 1 << 31
+    let more: UInt32 = 1 << 1 | 1 << 11
+    features.avx512VNNI =
+      features.avx2 && saved & 0xE0 == 0xE0 && leaf7.ebx & base == base && leaf7.ecx & more == more
+    return features
+  }
+}
+#endif

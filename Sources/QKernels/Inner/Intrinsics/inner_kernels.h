@@ -111,6 +111,15 @@ typedef struct {
   void qk_##set##_window_sum(const qk_pool_args *args);
 
 QK_DECLARE_INNER_SET(scalar)
+#if defined(__x86_64__)
+QK_DECLARE_INNER_SET(avx512vnni)
+QK_DECLARE_INNER_SET(avxvnni)
+QK_DECLARE_INNER_SET(avx2)
+QK_DECLARE_INNER_SET(sse)
+#elif defined(__aarch64__)
+QK_DECLARE_INNER_SET(neondot)
+QK_DECLARE_INNER_SET(neon)
+#endif
 
 /* One set's primitives. */
 typedef struct {

@@ -1,0 +1,79 @@
+import QKernelsIntrinsics
+
+/// AVX-512 with VNNI and VBMI: a channel block is one register of 16 accumulators.
+///
+/// `vpdpbusd` multiplies unsigned by signed bytes: the input is flipped by 0x80 and the bias carries −128 · Σ weights.
+enum Vec {
+  typealias Accumulator = __m512i
+  typealias Weights = __m512i
+  typealias Input = __m512i
+
+  @inline(__always) static func zero() -> Accumulator { qk512_zero() }
+  @inline(__always) static func zeroWeights() -> Weights { qk512_zero() }
+
+  /// The start value of channels `channel ..< channel + 16`.
+  @inline(__always) static func accumulator(_ q: qk_channel_quantization, _ channel: Int) -> Accumulator {
+    qk512_sub(qk512_load(q.bias + channel), qk512_shift_left(qk512_load(q.weightSums + channel), 7))
+  }
+
+  static var accumulatorBytes: Int { 64 }
+  @inline(__always) static func spill(_ a: Accumulator, _ p: UnsafeMutableRawPointer) { qk512_store(p, a) }
+  @inline(__always) static func reload(_ p: UnsafeMutableRawPointer) -> Accumulator { qk512_load(p) }
+
+  /// 16 channels x 4 weights.
+  @inline(__always) static func weights(_ p: UnsafePointer<Int8>) -> Weights { qk512_load(p) }
+
+  /// 4 input bytes for all channels.
+  @inline(__always) static func input(_ p: UnsafePointer<Int8>) -> Input {
+    qk512_xor(qk512_broadcast4(p), qk512_set1(Int32(bitPattern: 0x8080_8080)))
+  }
+
+  @inline(__always) static func dot(_ accumulator: Accumulator, _ input: Input, _ weights: Weights) -> Accumulator {
+    qk512_dpbusd(accumulator, input, weights)
+  }
+
+  /// The requantization of one channel block.
+  struct Requantizer {
+    let multiplier: __m512i, multiplierOdd: __m512i
+    let left: __m512i
+    /// 1 in lanes that shift right, 0 in the others.
+    let rounds: __m512i
+    /// The right shift less one, at least 0.
+    let right: __m512i
+    let zeroPoint: __m512i
+    let low: __m128i, high: __m128i
+
+    @inline(__always) init(_ q: qk_channel_quantization, _ channel: Int) {
+      let shift = qk512_load(q.shift + channel)
+      multiplier = qk512_load(q.multiplier + channel)
+      multiplierOdd = qk512_odd(multiplier)
+      left = qk512_max(shift, qk512_zero())
+      let distance = qk512_max(qk512_sub(qk512_zero(), shift), qk512_zero())
+      rounds = qk512_min(distance, qk512_set1(1))
+      right = qk512_sub(distance, rounds)
+      zeroPoint = qk512_set1(q.outputZeroPoint)
+      low = qk128_set1_8(Int8(truncatingIfNeeded: q.outputMin))
+      high = qk128_set1_8(Int8(truncatingIfNeeded: q.outputMax))
+    }
+
+    /// 16 outputs. The divide by 2^e, e >= 1, is (((r − (r < 0)) >> (e − 1)) + 1) >> 1, which cannot overflow because the
+    /// high multiply never gives the lowest or the highest Int32; for e = 0 every term vanishes.
+    @inline(__always) func values(_ accumulator: Accumulator) -> __m128i {
+      let r = qk512_high_multiply(qk512_shift_left_each(accumulator, left), multiplier, multiplierOdd)
+      let biased = qk512_add(r, qk512_and(qk512_sign(r), qk512_sub(qk512_zero(), rounds)))
+      let rounded = qk512_shift_right_each(
+        qk512_add(qk512_shift_right_each(biased, right), rounds), rounds)
+      return qk128_clamp8(qk512_saturate8(qk512_add(rounded, zeroPoint)), low, high)
+    }
+
+    /// Stores 16 outputs.
+    @inline(__always) func store(_ accumulator: Accumulator, _ output: UnsafeMutablePointer<Int8>) {
+      qk128_store(output, values(accumulator))
+    }
+
+    /// Stores the first `count` outputs, 1...16.
+    @inline(__always) func store(_ accumulator: Accumulator, _ output: UnsafeMutablePointer<Int8>, _ count: Int) {
+      qk128_store_first(output, values(accumulator), Int32(truncatingIfNeeded: count))
+    }
+  }
+}

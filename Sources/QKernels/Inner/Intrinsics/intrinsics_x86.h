@@ -1,0 +1,84 @@
+/* Single x86 instructions for the sets' Vec.swift, inlined at no cost.
+ * Each block is visible only to modules that are compiled with the instruction set's flags. */
+#pragma once
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <stdint.h>
+#define QK_INLINE static inline __attribute__((always_inline))
+
+/* CPUID leaf `leaf`, subleaf `subleaf`: eax, ebx, ecx, edx. */
+typedef struct { uint32_t eax, ebx, ecx, edx; } qk_cpuid_registers;
+QK_INLINE qk_cpuid_registers qk_cpuid(uint32_t leaf, uint32_t subleaf) {
+  qk_cpuid_registers r;
+  __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+  return r;
+}
+/* The register states that the operating system saves (XCR0); only where CPUID reports OSXSAVE. */
+QK_INLINE uint64_t qk_xgetbv0(void) {
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t)high << 32 | low;
+}
+
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512VBMI__)
+QK_INLINE __m512i qk512_zero(void) { return _mm512_setzero_si512(); }
+QK_INLINE __m512i qk512_load(const void *p) { return _mm512_loadu_si512(p); }
+QK_INLINE void qk512_store(void *p, __m512i v) { _mm512_storeu_si512(p, v); }
+QK_INLINE __m512i qk512_set1(int32_t x) { return _mm512_set1_epi32(x); }
+/* 4 bytes to all lanes; opaque, because the compiler would otherwise move a following xor before the broadcast, which
+ * then needs a shuffle instead of being part of the load. */
+QK_INLINE __m512i qk512_broadcast4(const void *p) {
+  __m512i v;
+  __asm__("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const int32_t *)p));
+  return v;
+}
+QK_INLINE __m512i qk512_xor(__m512i a, __m512i b) { return _mm512_xor_si512(a, b); }
+QK_INLINE __m512i qk512_add(__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }
+QK_INLINE __m512i qk512_sub(__m512i a, __m512i b) { return _mm512_sub_epi32(a, b); }
+QK_INLINE __m512i qk512_shift_left(__m512i a, int32_t n) { return _mm512_sll_epi32(a, _mm_cvtsi32_si128(n)); }
+QK_INLINE __m512i qk512_dpbusd(__m512i acc, __m512i u, __m512i s) { return _mm512_dpbusd_epi32(acc, u, s); }
+QK_INLINE __m512i qk512_odd(__m512i a) { return _mm512_srli_epi64(a, 32); }
+/* (a * m + 2^30) >> 31 of each lane, modd = the odd lanes of m moved down. */
+QK_INLINE __m512i qk512_high_multiply(__m512i a, __m512i m, __m512i modd) {
+  const __m512i nudge = _mm512_set1_epi64(1ll << 30);
+  __m512i even = _mm512_add_epi64(_mm512_mul_epi32(a, m), nudge);
+  __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(a, 32), modd), nudge);
+  return _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 31), _mm512_slli_epi64(odd, 1));
+}
+QK_INLINE __m512i qk512_shift_left_each(__m512i a, __m512i n) { return _mm512_sllv_epi32(a, n); }
+QK_INLINE __m512i qk512_shift_right_each(__m512i a, __m512i n) { return _mm512_srav_epi32(a, n); }
+QK_INLINE __m512i qk512_sign(__m512i a) { return _mm512_srai_epi32(a, 31); }
+QK_INLINE __m512i qk512_and(__m512i a, __m512i b) { return _mm512_and_si512(a, b); }
+QK_INLINE __m512i qk512_max(__m512i a, __m512i b) { return _mm512_max_epi32(a, b); }
+QK_INLINE __m512i qk512_min(__m512i a, __m512i b) { return _mm512_min_epi32(a, b); }
+QK_INLINE int qk512_all_zero(__m512i a) { return _mm512_test_epi32_mask(a, a) == 0; }
+QK_INLINE int qk512_all_positive(__m512i a) { return _mm512_cmpgt_epi32_mask(a, _mm512_setzero_si512()) == 0xFFFF; }
+QK_INLINE __m128i qk512_saturate8(__m512i a) { return _mm512_cvtsepi32_epi8(a); }
+QK_INLINE __m512i qk512_widen8(__m128i a) { return _mm512_cvtepi8_epi32(a); }
+QK_INLINE __m128i qk128_set1_8(int8_t x) { return _mm_set1_epi8(x); }
+QK_INLINE __m128i qk128_clamp8(__m128i a, __m128i lo, __m128i hi) { return _mm_min_epi8(_mm_max_epi8(a, lo), hi); }
+QK_INLINE __m128i qk128_load(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
+QK_INLINE void qk128_store(void *p, __m128i v) { _mm_storeu_si128((__m128i *)p, v); }
+/* The first n bytes, n in 0...16. */
+QK_INLINE void qk128_store_first(void *p, __m128i v, int32_t n) { _mm_mask_storeu_epi8(p, (__mmask16)((1u << n) - 1), v); }
+QK_INLINE __m128i qk128_load_first(const void *p, int32_t n) { return _mm_maskz_loadu_epi8((__mmask16)((1u << n) - 1), p); }
+/* Four rows of 16 bytes, interleaved: byte 4 * i + j is byte i of row j. */
+QK_INLINE __m512i qk512_interleave4(__m128i a, __m128i b, __m128i c, __m128i d) {
+  __m128i ab0 = _mm_unpacklo_epi8(a, b), ab1 = _mm_unpackhi_epi8(a, b);
+  __m128i cd0 = _mm_unpacklo_epi8(c, d), cd1 = _mm_unpackhi_epi8(c, d);
+  __m512i v = _mm512_castsi128_si512(_mm_unpacklo_epi16(ab0, cd0));
+  v = _mm512_inserti32x4(v, _mm_unpackhi_epi16(ab0, cd0), 1);
+  v = _mm512_inserti32x4(v, _mm_unpacklo_epi16(ab1, cd1), 2);
+  return _mm512_inserti32x4(v, _mm_unpackhi_epi16(ab1, cd1), 3);
+}
+QK_INLINE __m512i qk512_join4(__m128i a, __m128i b, __m128i c, __m128i d) {
+  __m512i v = _mm512_castsi128_si512(a);
+  v = _mm512_inserti32x4(v, b, 1);
+  v = _mm512_inserti32x4(v, c, 2);
+  return _mm512_inserti32x4(v, d, 3);
+}
+QK_INLINE __m512i qk512_permute8(__m512i index, __m512i v) { return _mm512_permutexvar_epi8(index, v); }
+QK_INLINE __m512i qk512_permute8x2(__m512i a, __m512i index, __m512i b) { return _mm512_permutex2var_epi8(a, index, b); }
+#endif
+#undef QK_INLINE
+#endif

@@ -35,7 +35,9 @@ public struct FixedPointMultiplier: BitwiseCopyable, Sendable, Equatable {
 /// Source: TFLite reference, MultiplyByQuantizedMultiplier (int32, double rounding).
 ///
 /// - Parameters:
-///   - multiplier: Q0.31, not `Int32.min`: no product can then leave the range, nor be `Int32.min`.
+///   - x: any value for a multiplier of 0 or more, whose high product lies between the ends of `Int32`; for a negative
+///     one (a subtraction, whose `x` has less than 30 bits) not `Int32.min`.
+///   - multiplier: Q0.31, not `Int32.min`.
 ///   - shift: -31...30; positive means left.
 @inline(__always)
 public func multiplyByQuantizedMultiplier(_ x: Int32, multiplier: Int32, shift: Int32) -> Int32 {

@@ -45,14 +45,15 @@ public func roundingDivide(_ x: Int32, byPowerOfTwo exponent: Int32) -> Int32 {
   return (x &>> exponent) &+ ((x & mask) > threshold ? 1 : 0)
 }
 
-/// Returns `x / 2^exponent`, rounded to nearest, ties away from zero, for `x > Int32.min` and `exponent` 1...32.
+/// Returns `x / 2^exponent`, rounded to nearest, ties away from zero, for `exponent` 1...32 and all `x`
+/// but the two ends of `Int32`.
 ///
 /// Three additions and shifts instead of ``roundingDivide(_:byPowerOfTwo:)``'s comparison. The high product with a
-/// factor other than `Int32.min` never is `Int32.min`, so requantization may always use it.
+/// multiplier 0 ... 2^31 - 1 lies between the two ends, so requantization may always use it.
 @inline(__always)
 public func roundingDivide(_ x: Int32, byPositivePowerOfTwo exponent: Int32) -> Int32 {
-  assert(x > Int32.min && exponent >= 1 && exponent <= 32)
-  // x - (x < 0) does not wrap; floor(floor(t / 2^(e-1)) + 1) / 2) == floor((t + 2^(e-1)) / 2^e).
+  assert(x > Int32.min && x < Int32.max && exponent >= 1 && exponent <= 32)
+  // Neither sum wraps; floor((floor(t / 2^(e-1)) + 1) / 2) == floor((t + 2^(e-1)) / 2^e).
   let lowered = x &+ (x &>> 31)
   return ((lowered &>> (exponent &- 1)) &+ 1) &>> 1
 }

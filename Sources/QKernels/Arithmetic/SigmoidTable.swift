@@ -39,7 +39,7 @@ public func sigmoidTableInput(_ x: Int32, multiplier: Int32, shift: Int32) -> In
   assert(multiplier >= 0 && shift >= -31 && shift <= 0)
   // |x * multiplier| <= 2^30 - 2^15, half <= 2^30: the sum fits.
   let rightShift = 0 &- shift
-  let half = (Int32(1) &<< rightShift) &>> 1
+  let half = Int32(bitPattern: (UInt32(1) &<< UInt32(bitPattern: rightShift)) &>> 1)  // 0 for shift 0
   return (x &* multiplier &+ half) &>> rightShift
 }
 

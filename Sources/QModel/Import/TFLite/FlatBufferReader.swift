@@ -184,6 +184,9 @@ struct FlatBufferTable {
   /// A string field, invalid UTF-8 replaced; nil when it is absent.
   func string(_ field: Int) throws(FlatBufferError) -> String? {
     guard let range = try byteVector(field) else { return nil }
+    guard try buffer.load(UInt8.self, at: range.upperBound) == 0 else {
+      throw FlatBufferError(byteOffset: range.upperBound, problem: "expected a zero after a string")
+    }
     try buffer.charge(range.count + 16, at: range.lowerBound)
     return String(decoding: buffer.bytes[range], as: UTF8.self)
   }
@@ -192,6 +195,12 @@ struct FlatBufferTable {
   func byteVector(_ field: Int) throws(FlatBufferError) -> Range<Int>? {
     guard let target = try target(of: field) else { return nil }
     return try buffer.vector(at: target, elementSize: 1)
+  }
+
+  /// Checks that a vector whose contents are not needed lies within the file, so that damage is noticed.
+  func checkVector(_ field: Int, elementSize: Int) throws(FlatBufferError) {
+    guard let target = try target(of: field) else { return }
+    _ = try buffer.vector(at: target, elementSize: elementSize)
   }
 
   /// A vector of integers, or nil when it is absent.

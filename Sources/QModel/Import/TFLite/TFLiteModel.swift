@@ -41,10 +41,24 @@ struct TFLiteModel {
     guard let main = subgraphs.first ?? nil else {
       throw FlatBufferError(byteOffset: root.position, problem: "expected at least one subgraph")
     }
+    try Self.checkDescriptions(root)
     tensors = main.tensors
     inputs = main.inputs
     outputs = main.outputs
     operators = main.operators
+  }
+
+  /// Checks the parts of the root that nothing here uses, so that a damaged or shortened file is noticed.
+  private static func checkDescriptions(_ root: FlatBufferTable) throws(FlatBufferError) {
+    _ = try root.string(3)
+    try root.checkVector(5, elementSize: 4)
+    _ = try root.tables(6, "metadata") { (table, _) throws(FlatBufferError) in _ = try table.string(0) }
+    _ = try root.tables(7, "signature_defs") { (table, _) throws(FlatBufferError) in
+      for field in 0...1 {
+        _ = try table.tables(field, "tensors") { (table, _) throws(FlatBufferError) in _ = try table.string(0) }
+      }
+      _ = try table.string(2)
+    }
   }
 
   /// The bytes of one buffer: inside its table, or, in files beyond 2 GB, at an absolute offset behind it.
@@ -75,6 +89,7 @@ struct TFLiteModel {
       operators = try table.tables(3, "operators") { (table, _) throws(FlatBufferError) in
         try TFLiteOperator(table, operatorCodes: operatorCodes)
       }
+      _ = try table.string(4)
     }
   }
 }
@@ -209,7 +224,9 @@ struct TFLiteTensor {
     buffer = try table.integer(2, default: 0)
     name = try table.string(3) ?? ""
     quantization = try table.table(4).map { (table) throws(FlatBufferError) in
-      TFLiteQuantization(
+      try table.checkVector(0, elementSize: 4)
+      try table.checkVector(1, elementSize: 4)
+      return TFLiteQuantization(
         scales: try table.floats(2) ?? [],
         zeroPoints: try table.integers(3, of: Int64.self) ?? [],
         quantizedDimension: try table.integer(6, default: 0),
@@ -245,5 +262,7 @@ struct TFLiteOperator {
     outputs = try table.integers(2, of: Int32.self) ?? []
     intermediates = try table.integers(8, of: Int32.self) ?? []
     options = try TFLiteOptions(for: code, operatorTable: table)
+    try table.checkVector(5, elementSize: 1)
+    try table.checkVector(7, elementSize: 1)
   }
 }

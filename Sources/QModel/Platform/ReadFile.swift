@@ -89,8 +89,14 @@ public final class AlignedFile: @unchecked Sendable {
   /// The alignment of `bytes`, in bytes: the one that the model file's sections ask for.
   public static let alignment = 64
 
-  /// The contents; valid as long as this object lives.
+  /// The contents, valid as long as this object lives: whoever keeps the pointer keeps the object.
   public let bytes: UnsafeRawBufferPointer
+
+  /// Calls `body` with the contents, which stay valid for the call.
+  public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    defer { withExtendedLifetime(self) {} }
+    return try body(bytes)
+  }
 
   /// Reads a whole file. Memory: the size of the file (a pipe is read once more into aligned memory).
   ///

@@ -14,8 +14,8 @@ import Testing
     try writeFileAtomically(folder.file("a"), bytes)
     #expect(try readFile(folder.file("a")) == bytes)
     let aligned = try AlignedFile(path: folder.file("a"))
-    #expect(Array(aligned.bytes) == bytes)
-    #expect(Int(bitPattern: aligned.bytes.baseAddress) % AlignedFile.alignment == 0)
+    #expect(aligned.withBytes { Array($0) } == bytes)
+    #expect(aligned.withBytes { Int(bitPattern: $0.baseAddress) } % AlignedFile.alignment == 0)
     #expect(folder.names == ["a"])
   }
 
@@ -27,7 +27,7 @@ import Testing
       let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 13) }
       let writer = Thread { FileHandle(forWritingAtPath: fifo)?.write(Data(bytes)) }
       writer.start()
-      let found = useAligned ? Array(try AlignedFile(path: fifo).bytes) : try readFile(fifo)
+      let found = useAligned ? try AlignedFile(path: fifo).withBytes { Array($0) } : try readFile(fifo)
       #expect(found == bytes)
     }
   }

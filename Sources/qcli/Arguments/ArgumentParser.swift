@@ -29,9 +29,7 @@ struct ArgumentParser {
     if lead.contains("--version") { return .version }
 
     var positionals: [String] = []
-    var values: [String: [String]] = [:]
-    /// The values that a repeated option took beyond its first, in order: the option's name for each.
-    var borrowed: [String] = []
+    var given: [Given] = []
     var repeated: String?
     var index = 0
     while index < arguments.count {
@@ -43,8 +41,7 @@ struct ArgumentParser {
       }
       guard word.hasPrefix("-") && word != "-" else {
         if let repeated {
-          values[repeated, default: []].append(word)
-          borrowed.append(repeated)
+          given.append(Given(name: repeated, value: word, isBorrowed: true))
         } else {
           positionals.append(word)
         }
@@ -60,7 +57,7 @@ struct ArgumentParser {
         guard attached == nil else {
           throw UsageError(message: "The option '\(spelling)' takes no value")
         }
-        values[option.name] = []
+        given.append(Given(name: option.name))
         continue
       }
       let value: String
@@ -76,26 +73,33 @@ struct ArgumentParser {
       try check(value, of: option)
       if option.isRepeated {
         if attached == nil { repeated = option.name }
-        values[option.name, default: []].append(value)
-      } else {
-        guard values[option.name] == nil else {
-          throw UsageError(message: "The option '--\(option.name)' is given more than once")
-        }
-        values[option.name] = [value]
+      } else if given.contains(where: { $0.name == option.name }) {
+        throw UsageError(message: "The option '--\(option.name)' is given more than once")
       }
+      given.append(Given(name: option.name, value: value))
     }
 
-    try settle(&positionals, &values, borrowed)
+    try settle(&positionals, &given)
+    var values: [String: [String]] = [:]
+    for entry in given { values[entry.name, default: []] += entry.value.map { [$0] } ?? [] }
     return .run(ParsedArguments(positionals: positionals, values: values))
   }
 
+  /// One option as it stands on the command line.
+  private struct Given {
+    var name: String
+    var value: String? = nil
+    /// Whether it is a further value of a repeated option, which may turn out to be a positional argument.
+    var isBorrowed = false
+  }
+
   /// Gives missing positional arguments back from the end of a repeated option, then checks that all is there.
-  private func settle(
-    _ positionals: inout [String], _ values: inout [String: [String]], _ borrowed: [String]
-  ) throws(UsageError) {
+  private func settle(_ positionals: inout [String], _ given: inout [Given]) throws(UsageError) {
     var taken: [String] = []
-    for name in borrowed.reversed() where positionals.count + taken.count < declaration.arguments.count {
-      if let value = values[name]?.popLast() { taken.insert(value, at: 0) }
+    while positionals.count + taken.count < declaration.arguments.count,
+      let last = given.lastIndex(where: { $0.isBorrowed })
+    {
+      if let value = given.remove(at: last).value { taken.insert(value, at: 0) }
     }
     // Words before the option came first, so what is given back follows them.
     positionals += taken
@@ -105,7 +109,8 @@ struct ArgumentParser {
     if positionals.count > declaration.arguments.count {
       throw UsageError(message: "Unexpected argument '\(positionals[declaration.arguments.count])'")
     }
-    if let missing = declaration.options.first(where: { $0.isRequired && values[$0.name] == nil }) {
+    let names = Set(given.map(\.name))
+    if let missing = declaration.options.first(where: { $0.isRequired && !names.contains($0.name) }) {
       throw UsageError(message: "Missing expected option '\(missing.usage)'")
     }
   }

@@ -10,10 +10,12 @@ enum HelpText {
   /// The help of one subcommand.
   static func help(for command: CommandDeclaration) -> String {
     var text = section("OVERVIEW: ", command.overview)
-    for paragraph in command.discussion.split(separator: "\n", omittingEmptySubsequences: false) {
-      text += paragraph.isEmpty ? "\n" : wrap(String(paragraph), indent: 0) + "\n"
+    if !command.discussion.isEmpty {
+      for paragraph in command.discussion.split(separator: "\n", omittingEmptySubsequences: false) {
+        text += wrap(String(paragraph), indent: 0) + "\n"
+      }
+      text += "\n"
     }
-    if !command.discussion.isEmpty { text += "\n" }
     text += "USAGE: " + usage(of: command, indent: 7) + "\n\n"
     if !command.arguments.isEmpty {
       text += "ARGUMENTS:\n" + command.arguments.map { row("<\($0.name)>", $0.help) }.joined() + "\n"

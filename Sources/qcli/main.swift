@@ -1,1 +1,7 @@
-print("qcli")
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+exit(runQCLI(arguments: Array(CommandLine.arguments.dropFirst()), console: .standard()))

@@ -1,0 +1,2 @@
+/// The subcommands, in the order of the help.
+let allCommands: [Command] = []

@@ -1,3 +1,0 @@
-import Testing
-@testable import qcli
-@Test func smoke() { #expect(Bool(true)) }

@@ -1,0 +1,137 @@
+import QKernels
+
+/// A `.qkm` in memory that passed verification: immutable, shared by any number of sessions on any threads.
+public final class VerifiedModel: @unchecked Sendable {
+  private let memory: UnsafeMutableRawBufferPointer
+  let plan: Plan
+  /// All tensors, in the order of the file's tensor table.
+  public let tensors: [TensorInfo]
+  /// The model's inputs, in the source model's order.
+  public let inputs: [TensorInfo]
+  /// The model's outputs, in the source model's order.
+  public let outputs: [TensorInfo]
+  /// The steps, in the order in which they run.
+  public let steps: [StepInfo]
+  /// Tool version and digests, as text; empty when the file has none.
+  public let provenance: String
+
+  /// Copies the bytes of a `.qkm` into aligned memory and verifies them.
+  ///
+  /// - Throws: `ModelError.Kind.malformed` with the verification's status in words.
+  public init(bytes: [UInt8]) throws(ModelError) {
+    let memory = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: max(bytes.count, 1), alignment: ModelFormat.sectionAlignment)
+    memory.copyBytes(from: bytes)
+    guard let base = UnsafeRawPointer(memory.baseAddress) else { throw ModelError(.other, "out of memory") }
+    let plan: Plan
+    do throws(Status) {
+      plan = try Plan(validating: base, byteCount: bytes.count)
+    } catch {
+      memory.deallocate()
+      throw ModelError(.malformed, "not a usable model file: \(error.explanation)")
+    }
+    self.memory = memory
+    self.plan = plan
+    let view = plan.model, header = view.header.pointee
+    let tensors = (0..<Int(header.tensorCount)).map { VerifiedModel.tensorInfo(view, $0) }
+    self.tensors = tensors
+    self.inputs = (0..<Int(header.inputCount)).map { tensors[view.input($0)] }
+    self.outputs = (0..<Int(header.outputCount)).map { tensors[view.output($0)] }
+    self.steps = (0..<Int(header.stepCount)).compactMap { VerifiedModel.stepInfo(view, $0, tensors) }
+    self.provenance = String(
+      decoding: UnsafeRawBufferPointer(
+        start: base + Int(header.provenanceOffset), count: Int(header.provenanceByteCount)), as: UTF8.self)
+  }
+
+  deinit { memory.deallocate() }
+
+  /// Exact bytes of working memory of one session.
+  public var arenaByteCount: Int { plan.arenaByteCount }
+  /// Bytes that one session keeps from run to run; 0 without recurrence.
+  public var stateByteCount: Int { plan.stateByteCount }
+  /// The size of the file.
+  public var fileByteCount: Int { Int(plan.model.header.pointee.fileByteCount) }
+  /// Multiply-accumulate operations of one run.
+  public var macs: Int { steps.reduce(0) { $0 + $1.macs } }
+
+  private static func tensorInfo(_ view: ModelView, _ index: Int) -> TensorInfo {
+    let record = view.tensor(index).pointee
+    let rank = Int(record.rank)
+    return TensorInfo(
+      index: index,
+      name: view.name(record.name).map { String(cString: $0) },
+      shape: (0..<rank).map { record.dimension($0) },
+      type: StoredType(rawValue: record.type) ?? .int8,
+      scale: Float(bitPattern: record.scaleBits),
+      zeroPoint: Int(record.zeroPoint),
+      sourceLayout: SourceLayout(bits: record.sourceLayout).axes(rank: rank),
+      batchAxis: SourceLayout(bits: record.sourceLayout).batchAxis(rank: rank))
+  }
+
+  private static func stepInfo(_ view: ModelView, _ index: Int, _ tensors: [TensorInfo]) -> StepInfo? {
+    let record = view.step(index).pointee
+    guard let code = OpCode(rawValue: record.code) else { return nil }
+    let first = Int(record.operands), inputCount = Int(record.inputCount), outputCount = Int(record.outputCount)
+    let inputs = (0..<inputCount).map { view.operand(first + $0) }
+    let outputs = (0..<outputCount).map { view.operand(first + inputCount + $0) }
+    let name = outputs.lazy.compactMap { tensors[$0].name }.first
+    return StepInfo(
+      name: name, code: code, macs: stepMacs(view, record, code, inputs.map { tensors[$0] }, outputs.map { tensors[$0] }),
+      inputs: inputs, outputs: outputs)
+  }
+}
+
+/// The `sourceLayout` word of a tensor record: 4 bits per axis, and the batch axis in bits 24...27.
+struct SourceLayout {
+  var bits: UInt32
+
+  init(bits: UInt32) { self.bits = bits }
+
+  /// Encodes a permutation (nil: none) and the stored axis that counts samples (nil: none).
+  init(axes: [Int]?, batchAxis: Int?, rank: Int) {
+    if axes == nil && batchAxis == nil {
+      bits = ModelFormat.none
+      return
+    }
+    var word: UInt32 = 0xF000_0000 | UInt32(batchAxis ?? 15) << 24
+    for axis in 0..<ModelFormat.maximumRank {
+      let stored = axis < rank ? axes?[axis] ?? axis : axis
+      word |= UInt32(stored) << UInt32(4 * axis)
+    }
+    bits = word
+  }
+
+  /// The permutation, or nil when it is the identity or not a permutation.
+  func axes(rank: Int) -> [Int]? {
+    if bits == ModelFormat.none { return nil }
+    let axes = (0..<rank).map { Int(bits >> UInt32(4 * $0) & 15) }
+    let identity = Array(0..<rank)
+    return axes != identity && axes.sorted() == identity ? axes : nil
+  }
+
+  /// The stored axis that counts samples.
+  func batchAxis(rank: Int) -> Int? {
+    let axis = Int(bits >> 24 & 15)
+    return axis < rank ? axis : nil
+  }
+}
+
+extension Status {
+  /// What the status means, in words for the person at the command line.
+  public var explanation: String {
+    switch self {
+    case .ok: "no error"
+    case .notAModel: "it is no .qkm file of this format version"
+    case .wrongSize: "its size is not the one that its header gives"
+    case .corrupted: "its checksum does not match its contents"
+    case .badReference: "a table or constant lies outside the file"
+    case .badTensor: "a tensor record is inconsistent"
+    case .unknownOp: "it uses an operation that this version does not know"
+    case .badParams: "an operation's parameters contradict its tensors"
+    case .badQuantization: "a multiplier, shift, zero point or clamp is outside its domain"
+    case .bufferTooSmall: "the arena or state buffer is too small or misaligned"
+    case .badArgument: "an argument is invalid"
+    case .selfTestFailed: "the self-test found a layer whose output differs"
+    }
+  }
+}

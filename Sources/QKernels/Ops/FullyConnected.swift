@@ -51,7 +51,7 @@ enum FullyConnected: Kernel {
     var row: UnsafePointer<Int8>? = context.input(0, as: Int8.self)
     withUnsafePointer(to: &row) { rows in
       var args = qk_matmul_args(
-        rows: rows, rowCount: 1, rowGroups: (inputDepth + 3) / 4, pixelStride: inputDepth,
+        rows: rows, pointerStride: 0, rowCount: 1, rowGroups: (inputDepth + 3) / 4, pixelStride: inputDepth,
         pixelCount: Int32(truncatingIfNeeded: context.view.input(0).pointee.elementCount) / inputDepth,
         weights: context.constant(params.pointee.quantization.weights, as: Int8.self),
         quantization: params.pointee.quantization.resolved(context),

@@ -22,11 +22,15 @@ typedef struct {
 } qk_channel_quantization;
 
 /* matmul: pixelCount output pixels x channelCount output channels of a convolution, or rows of a dense layer.
- *   acc[p][o] = bias[o] + sum over r, k of rows[r][p * pixelStride + k] * weights[o / 16][r][k / 4][o % 16][k % 4]
+ *   x(p, r) = rows[p * pointerStride + r] + p * pixelStride
+ *   acc[p][o] = bias[o] + sum over r, k of x(p, r)[k] * weights[o / 16][r][k / 4][o % 16][k % 4]
  *   output[p * outputStride + o] = clamp(outputZeroPoint + requantize(acc[p][o]))
+ * Pixels at equal distances share one list of rows (pointerStride 0); pixels with lists of their own, for example where
+ * padding comes in, have pointerStride rowCount and pixelStride 0.
  * A row is 4 * rowGroups bytes; where the kernel row is shorter the weights are zero, and up to 3 bytes after it are read. */
 typedef struct {
-  const int8_t *const *rows; /* rowCount pointers: the receptive field of output pixel 0 */
+  const int8_t *const *rows; /* rowCount pointers, or pixelCount lists of them */
+  int32_t pointerStride;     /* pointers between the lists of adjacent output pixels: 0 or rowCount */
   int32_t rowCount;
   int32_t rowGroups;
   int32_t pixelStride; /* bytes between the receptive fields of adjacent output pixels */
@@ -39,9 +43,11 @@ typedef struct {
 } qk_matmul_args;
 
 /* depthwise: pixelCount output pixels of channelCount channels; every channel has its own tapCount weights.
- *   acc[p][c] = bias[c] + sum over t of taps[t][p * pixelStride + c] * weights[c / 16][t / 4][c % 16][t % 4] */
+ *   x(p, t) = taps[p * pointerStride + t] + p * pixelStride
+ *   acc[p][c] = bias[c] + sum over t of x(p, t)[c] * weights[c / 16][t / 4][c % 16][t % 4] */
 typedef struct {
-  const int8_t *const *taps; /* tapCount pointers: channel 0 of tap t of output pixel 0 */
+  const int8_t *const *taps; /* tapCount pointers to channel 0, or pixelCount lists of them */
+  int32_t pointerStride;     /* 0 or tapCount */
   int32_t tapCount;
   int32_t pixelStride;
   int32_t pixelCount;

@@ -10,7 +10,7 @@ import QKernelsIntrinsics
       let block = channel / 16, lane = channel % 16
       var accumulator = a.quantization.bias[channel]
       for row in 0..<Int(a.rowCount) {
-        let x = a.rows[row]! + pixel * Int(a.pixelStride)
+        let x = a.rows[pixel * Int(a.pointerStride) + row]! + pixel * Int(a.pixelStride)
         let w = a.weights + (block * Int(a.rowCount) + row) * groups * 64 + lane * 4
         for k in 0..<(groups * 4) {
           accumulator = accumulator &+ Int32(x[k]) &* Int32(w[k / 4 * 64 + k % 4])
@@ -37,7 +37,7 @@ private func scalarRequantized(_ accumulator: Int32, _ channel: Int, _ q: qk_cha
       let w = a.weights + channel / 16 * groups * 64 + channel % 16 * 4
       var accumulator = a.quantization.bias[channel]
       for tap in 0..<Int(a.tapCount) {
-        let x = a.taps[tap]![pixel * Int(a.pixelStride) + channel]
+        let x = a.taps[pixel * Int(a.pointerStride) + tap]![pixel * Int(a.pixelStride) + channel]
         accumulator = accumulator &+ Int32(x) &* Int32(w[tap / 4 * 64 + tap % 4])
       }
       a.output[pixel * Int(a.outputStride) + channel] = scalarRequantized(accumulator, channel, a.quantization)

@@ -9,7 +9,8 @@ import QKernelsIntrinsics
 struct MatmulLoop {
   let rows: UnsafePointer<UnsafePointer<Int8>?>
   let rowCount: Int
-  let rowGroups: Int
+  let rowBytes: Int
+  let pointerStride: Int
   let pixelStride: Int
   /// Bytes of packed weights per channel block.
   let blockBytes: Int
@@ -25,7 +26,8 @@ struct MatmulLoop {
     self.spilled = spilled
     rows = args.rows
     rowCount = Int(args.rowCount)
-    rowGroups = Int(args.rowGroups)
+    rowBytes = Int(args.rowGroups) &* 4
+    pointerStride = Int(args.pointerStride)
     pixelStride = Int(args.pixelStride)
     blockBytes = Int(args.rowCount) &* Int(args.rowGroups) &* 64
     weights = args.weights
@@ -48,18 +50,20 @@ struct MatmulLoop {
     var w = weights + block &* blockBytes
     var row = 0
     while row < rowCount {
-      var x = rows[row].unsafelyUnwrapped + pixel &* pixelStride
-      var group = 0
-      while group < rowGroups {
+      var x = InlineArray<MR, UnsafePointer<Int8>>(repeating: weights)
+      for m in 0..<MR {
+        x[m] = rows[(pixel &+ m) &* pointerStride &+ row].unsafelyUnwrapped + (pixel &+ m) &* pixelStride
+      }
+      var offset = 0
+      while offset < rowBytes {
         var weightVectors = InlineArray<NB, Vec.Weights>(repeating: Vec.zeroWeights())
         for n in 0..<NB { weightVectors[n] = Vec.weights(w + n &* blockBytes) }
         for m in 0..<MR {
-          let input = Vec.input(x + m &* pixelStride)
+          let input = Vec.input(x[m] + offset)
           for n in 0..<NB { accumulators[m][n] = Vec.dot(accumulators[m][n], input, weightVectors[n]) }
         }
         w += 64
-        x += 4
-        group &+= 1
+        offset &+= 4
       }
       row &+= 1
     }

@@ -28,6 +28,14 @@ enum Vec {
     qk512_xor(qk512_broadcast4(p), qk512_set1(Int32(bitPattern: 0x8080_8080)))
   }
 
+  /// 16 channels of four taps, the taps of a channel side by side.
+  @inline(__always) static func interleaved(
+    _ a: UnsafePointer<Int8>, _ b: UnsafePointer<Int8>, _ c: UnsafePointer<Int8>, _ d: UnsafePointer<Int8>
+  ) -> Input {
+    let joined = qk512_join4(qk128_load(a), qk128_load(b), qk128_load(c), qk128_load(d))
+    return qk512_xor(qk512_permute8(qk512_interleave_index(), joined), qk512_set1(Int32(bitPattern: 0x8080_8080)))
+  }
+
   @inline(__always) static func dot(_ accumulator: Accumulator, _ input: Input, _ weights: Weights) -> Accumulator {
     qk512_dpbusd(accumulator, input, weights)
   }

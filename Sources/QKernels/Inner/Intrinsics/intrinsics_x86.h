@@ -62,14 +62,11 @@ QK_INLINE void qk128_store(void *p, __m128i v) { _mm_storeu_si128((__m128i *)p, 
 /* The first n bytes, n in 0...16. */
 QK_INLINE void qk128_store_first(void *p, __m128i v, int32_t n) { _mm_mask_storeu_epi8(p, (__mmask16)((1u << n) - 1), v); }
 QK_INLINE __m128i qk128_load_first(const void *p, int32_t n) { return _mm_maskz_loadu_epi8((__mmask16)((1u << n) - 1), p); }
-/* Four rows of 16 bytes, interleaved: byte 4 * i + j is byte i of row j. */
-QK_INLINE __m512i qk512_interleave4(__m128i a, __m128i b, __m128i c, __m128i d) {
-  __m128i ab0 = _mm_unpacklo_epi8(a, b), ab1 = _mm_unpackhi_epi8(a, b);
-  __m128i cd0 = _mm_unpacklo_epi8(c, d), cd1 = _mm_unpackhi_epi8(c, d);
-  __m512i v = _mm512_castsi128_si512(_mm_unpacklo_epi16(ab0, cd0));
-  v = _mm512_inserti32x4(v, _mm_unpackhi_epi16(ab0, cd0), 1);
-  v = _mm512_inserti32x4(v, _mm_unpacklo_epi16(ab1, cd1), 2);
-  return _mm512_inserti32x4(v, _mm_unpackhi_epi16(ab1, cd1), 3);
+/* The permutation that brings byte i of four joined rows of 16 bytes to 4 * i ... 4 * i + 3. */
+QK_INLINE __m512i qk512_interleave_index(void) {
+  const __m512i rows = _mm512_set1_epi32(0x30201000);
+  const __m512i columns = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  return _mm512_add_epi8(rows, _mm512_mullo_epi32(columns, _mm512_set1_epi32(0x01010101)));
 }
 QK_INLINE __m512i qk512_join4(__m128i a, __m128i b, __m128i c, __m128i d) {
   __m512i v = _mm512_castsi128_si512(a);

@@ -13,7 +13,7 @@ public struct InnerKernels {
   public static var scalar: InnerKernels {
     InnerKernels(
       table: qk_inner_table(
-        matmul: qk_scalar_matmul, depthwise: qk_scalar_depthwise, add: qk_scalar_add, mul: qk_scalar_mul,
+        matmul: qk_scalar_matmul, matmul16: qk_scalar_matmul16, depthwise: qk_scalar_depthwise, add: qk_scalar_add, mul: qk_scalar_mul,
         lookup: qk_scalar_lookup, max_pool: qk_scalar_max_pool, average_pool: qk_scalar_average_pool,
         window_sum: qk_scalar_window_sum))
   }
@@ -22,13 +22,14 @@ public struct InnerKernels {
   static var avx512VNNI: InnerKernels {
     InnerKernels(
       table: qk_inner_table(
-        matmul: qk_avx512vnni_matmul, depthwise: qk_scalar_depthwise, add: qk_scalar_add, mul: qk_scalar_mul,
+        matmul: qk_avx512vnni_matmul, matmul16: qk_scalar_matmul16, depthwise: qk_scalar_depthwise, add: qk_scalar_add, mul: qk_scalar_mul,
         lookup: qk_scalar_lookup, max_pool: qk_scalar_max_pool, average_pool: qk_scalar_average_pool,
         window_sum: qk_scalar_window_sum))
   }
   #endif
 
   @inline(__always) func matmul(_ args: inout qk_matmul_args) { table.matmul(&args) }
+  @inline(__always) func matmul16(_ args: inout qk_matmul_args) { table.matmul16(&args) }
   @inline(__always) func depthwise(_ args: inout qk_depthwise_args) { table.depthwise(&args) }
   @inline(__always) func add(_ args: inout qk_add_args) { table.add(&args) }
   @inline(__always) func mul(_ args: inout qk_mul_args) { table.mul(&args) }

@@ -37,10 +37,13 @@ typedef struct {
   int32_t pixelCount;
   const int8_t *weights; /* [ceil(channelCount / 16)][rowCount][rowGroups][16][4] */
   qk_channel_quantization quantization;
-  int8_t *output;
-  int32_t outputStride; /* bytes between output pixels */
+  void *output;         /* int8_t; int16_t for matmul16 */
+  int32_t outputStride; /* elements between output pixels */
   int32_t channelCount;
 } qk_matmul_args;
+
+/* matmul16: matmul with int16 outputs: output points to int16_t, outputStride counts elements, and the clamp is
+ * within -32768...32767. */
 
 /* depthwise: pixelCount output pixels of channelCount channels; every channel has its own tapCount weights.
  *   x(p, t) = taps[p * pointerStride + t] + p * pixelStride
@@ -108,6 +111,7 @@ typedef struct {
 
 #define QK_DECLARE_INNER_SET(set)                            \
   void qk_##set##_matmul(const qk_matmul_args *args);        \
+  void qk_##set##_matmul16(const qk_matmul_args *args);      \
   void qk_##set##_depthwise(const qk_depthwise_args *args);  \
   void qk_##set##_add(const qk_add_args *args);              \
   void qk_##set##_mul(const qk_mul_args *args);              \
@@ -130,6 +134,7 @@ QK_DECLARE_INNER_SET(neon)
 /* One set's primitives. */
 typedef struct {
   void (*matmul)(const qk_matmul_args *);
+  void (*matmul16)(const qk_matmul_args *);
   void (*depthwise)(const qk_depthwise_args *);
   void (*add)(const qk_add_args *);
   void (*mul)(const qk_mul_args *);

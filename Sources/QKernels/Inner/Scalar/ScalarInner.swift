@@ -3,8 +3,17 @@ import QKernelsIntrinsics
 // The readable specification of every primitive; never optimised. inner_kernels.h says what each computes.
 
 @implementation @c public func qk_scalar_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
-  let a = args.pointee
+  scalarMatmul(args.pointee, Int8.self)
+}
+
+@implementation @c public func qk_scalar_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
+  scalarMatmul(args.pointee, Int16.self)
+}
+
+@inline(__always)
+private func scalarMatmul<Output: FixedWidthInteger>(_ a: qk_matmul_args, _: Output.Type) {
   let groups = Int(a.rowGroups)
+  let output = a.output.assumingMemoryBound(to: Output.self)
   for pixel in 0..<Int(a.pixelCount) {
     for channel in 0..<Int(a.channelCount) {
       let block = channel / 16, lane = channel % 16
@@ -16,17 +25,18 @@ import QKernelsIntrinsics
           accumulator = accumulator &+ Int32(x[k]) &* Int32(w[k / 4 * 64 + k % 4])
         }
       }
-      a.output[pixel * Int(a.outputStride) + channel] = scalarRequantized(accumulator, channel, a.quantization)
+      let value = scalarRequantized(accumulator, channel, a.quantization)
+      output[pixel * Int(a.outputStride) + channel] = Output(truncatingIfNeeded: value)
     }
   }
 }
 
 /// Requantizes one accumulator of output channel `channel` and clamps it.
 @inline(__always)
-private func scalarRequantized(_ accumulator: Int32, _ channel: Int, _ q: qk_channel_quantization) -> Int8 {
+private func scalarRequantized(_ accumulator: Int32, _ channel: Int, _ q: qk_channel_quantization) -> Int32 {
   let scaled = FixedPointMultiplier(multiplier: q.multiplier[channel], shift: q.shift[channel])
     .requantized(accumulator)
-  return Int8(truncatingIfNeeded: min(max(q.outputZeroPoint &+ scaled, q.outputMin), q.outputMax))
+  return min(max(q.outputZeroPoint &+ scaled, q.outputMin), q.outputMax)
 }
 
 @implementation @c public func qk_scalar_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
@@ -40,7 +50,8 @@ private func scalarRequantized(_ accumulator: Int32, _ channel: Int, _ q: qk_cha
         let x = a.taps[pixel * Int(a.pointerStride) + tap]![pixel * Int(a.pixelStride) + channel]
         accumulator = accumulator &+ Int32(x) &* Int32(w[tap / 4 * 64 + tap % 4])
       }
-      a.output[pixel * Int(a.outputStride) + channel] = scalarRequantized(accumulator, channel, a.quantization)
+      a.output[pixel * Int(a.outputStride) + channel] = Int8(
+        truncatingIfNeeded: scalarRequantized(accumulator, channel, a.quantization))
     }
   }
 }

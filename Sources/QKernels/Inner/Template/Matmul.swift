@@ -32,7 +32,7 @@ struct MatmulLoop {
     blockBytes = Int(args.rowCount) &* Int(args.rowGroups) &* 64
     weights = args.weights
     quantization = args.quantization
-    output = args.output
+    output = args.output.assumingMemoryBound(to: Int8.self)
     outputStride = Int(args.outputStride)
     channelCount = Int(args.channelCount)
   }

@@ -82,7 +82,8 @@ extension Graph {
       try requireTensor(input, "the operands of node '\(node.name)'")
       guard isKnown[input] else {
         throw ModelError(
-          .malformed, "node '\(node.name)': operand '\(tensors[input].name)' (tensor \(input)) is not computed before it")
+          .malformed,
+          "node '\(node.name)': operand '\(tensors[input].name)' (tensor \(input)) is not computed before it")
       }
       shapes.append(tensors[input].shape)
     }
@@ -105,7 +106,8 @@ extension Graph {
       guard tensors[output].shape == shape else {
         throw ModelError(
           .mismatch,
-          "node '\(node.name)': the model gives its result the shape \(tensors[output].shape), its operands make it \(shape)")
+          "node '\(node.name)': the model gives its result the shape \(tensors[output].shape), its operands make it \(shape)"
+        )
       }
     }
   }

@@ -7,9 +7,9 @@ public struct BatchMatMulOp: Sendable, Equatable {
 }
 
 extension BatchMatMulOp: GraphOp {
-  public static var name: String { "BatchMatMul" }
+  static var name: String { "BatchMatMul" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 2)
     let a = operands[0]
     let b = operands[1]
@@ -22,7 +22,7 @@ extension BatchMatMulOp: GraphOp {
     return [try operands.result(batch + [rows, columns])]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let a = inputs.operand(0)
     let b = inputs.operand(1)
     let (rows, depth) = Self.matrix(a.shape, transposed: transposeA)

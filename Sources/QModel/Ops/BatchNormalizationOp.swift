@@ -1,6 +1,8 @@
 /// Attributes of ``OpKind/batchNormalization(_:)``: (x − mean) / sqrt(variance + epsilon) · scale + bias.
 public struct BatchNormalizationOp: Sendable, Equatable {
+  /// The axis of the channels, non-negative.
   public var axis: Int
+  /// Added to the variance.
   public var epsilon: Float
   /// Along `axis`.
   public init(axis: Int, epsilon: Float) {
@@ -10,9 +12,9 @@ public struct BatchNormalizationOp: Sendable, Equatable {
 }
 
 extension BatchNormalizationOp: GraphOp {
-  public static var name: String { "BatchNormalization" }
+  static var name: String { "BatchNormalization" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 5)
     let input = operands[0]
     try operands.requireAxis(axis, rank: input.count)
@@ -32,7 +34,7 @@ extension BatchNormalizationOp: GraphOp {
     return (factors, offsets)
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let (factors, offsets) = affine(
       scale: inputs.operand(1).values, bias: inputs.operand(2).values, mean: inputs.operand(3).values,

@@ -2,16 +2,18 @@
 public struct BinaryOp: Sendable, Equatable {
   /// What is computed of a and b. A division's b is constant.
   public enum Kind: String, Sendable, Equatable { case add, sub, mul, div, maximum, minimum }
+  /// The function.
   public var kind: Kind
+  /// The clamp of the result.
   public var activation = FusedActivation.none
   /// The operation without activation.
   public init(_ kind: Kind) { self.kind = kind }
 }
 
 extension BinaryOp: GraphOp {
-  public static var name: String { "Binary" }
+  static var name: String { "Binary" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: kind.rawValue, required: 2)
     try activation.validate(operands)
     guard let shape = broadcastShape(operands[0], operands[1]) else {
@@ -20,7 +22,7 @@ extension BinaryOp: GraphOp {
     return [try operands.result(shape)]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let a = inputs.operand(0)
     let b = inputs.operand(1)
     let output =

@@ -1,15 +1,17 @@
 /// Attributes of ``OpKind/concatenation(_:)``.
 public struct ConcatenationOp: Sendable, Equatable {
+  /// The axis along which the operands follow each other.
   public var axis: Int
+  /// The clamp of the result.
   public var activation = FusedActivation.none
   /// Along `axis`, non-negative.
   public init(axis: Int) { self.axis = axis }
 }
 
 extension ConcatenationOp: GraphOp {
-  public static var name: String { "Concatenation" }
+  static var name: String { "Concatenation" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(all: inputs, op: Self.name)
     var shape = operands[0]
     try operands.requireAxis(axis, rank: shape.count)
@@ -27,7 +29,7 @@ extension ConcatenationOp: GraphOp {
     return [try operands.result(shape)]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let parts = inputs.compactMap { $0 }
     var shape = inputs.operand(0).shape
     shape[axis] = parts.reduce(0) { $0 + $1.shape[axis] }

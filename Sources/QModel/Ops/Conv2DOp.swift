@@ -1,16 +1,21 @@
 /// Attributes of ``OpKind/conv2D(_:)``.
 public struct Conv2DOp: Sendable, Equatable {
+  /// Input elements between neighbouring windows.
   public var strideHeight = 1, strideWidth = 1
+  /// Input elements between neighbouring taps of a window.
   public var dilationHeight = 1, dilationWidth = 1
+  /// Zeros around the input.
   public var padding = Padding2D()
+  /// Blocks of channels that do not see each other.
   public var groups = 1
+  /// The clamp of the result.
   public var activation = FusedActivation.none
   /// Stride and dilation 1, no padding, one group.
   public init() {}
 }
 
 extension Conv2DOp: GraphOp {
-  public static var name: String { "Conv2D" }
+  static var name: String { "Conv2D" }
 
   func rows(_ input: [Int], _ weights: [Int]) -> WindowAxis {
     WindowAxis(
@@ -24,7 +29,7 @@ extension Conv2DOp: GraphOp {
       after: padding.right)
   }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 2, optional: 1)
     let input = try operands.shape(0, rank: 4, "input")
     let weights = try operands.shape(1, rank: 4, "weights tensor")
@@ -41,7 +46,7 @@ extension Conv2DOp: GraphOp {
     return [try operands.result([input[0], height, width, weights[0]])]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let weights = inputs.operand(1)
     let bias = inputs.optionalOperand(2)?.values

@@ -1,17 +1,21 @@
 /// Attributes of ``OpKind/depthwiseConv2D(_:)``.
 public struct DepthwiseConv2DOp: Sendable, Equatable {
+  /// Input elements between neighbouring windows.
   public var strideHeight = 1, strideWidth = 1
+  /// Input elements between neighbouring taps of a window.
   public var dilationHeight = 1, dilationWidth = 1
+  /// Zeros around the input.
   public var padding = Padding2D()
   /// Output channels per input channel.
   public var depthMultiplier = 1
+  /// The clamp of the result.
   public var activation = FusedActivation.none
   /// Stride, dilation and multiplier 1, no padding.
   public init() {}
 }
 
 extension DepthwiseConv2DOp: GraphOp {
-  public static var name: String { "DepthwiseConv2D" }
+  static var name: String { "DepthwiseConv2D" }
 
   private func rows(_ input: [Int], _ weights: [Int]) -> WindowAxis {
     WindowAxis(
@@ -25,7 +29,7 @@ extension DepthwiseConv2DOp: GraphOp {
       after: padding.right)
   }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 2, optional: 1)
     let input = try operands.shape(0, rank: 4, "input")
     let weights = try operands.shape(1, rank: 4, "weights tensor")
@@ -43,7 +47,7 @@ extension DepthwiseConv2DOp: GraphOp {
     return [try operands.result([input[0], height, width, outputs])]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     var input = inputs.operand(0)
     let weights = inputs.operand(1)
     let outputs = weights.shape[3]

@@ -1,5 +1,6 @@
 /// Attributes of ``OpKind/fullyConnected(_:)``.
 public struct FullyConnectedOp: Sendable, Equatable {
+  /// The clamp of the result.
   public var activation = FusedActivation.none
   /// Keep the input's leading axes; otherwise the output is [rows, O].
   public var keepDimensions = true
@@ -8,9 +9,9 @@ public struct FullyConnectedOp: Sendable, Equatable {
 }
 
 extension FullyConnectedOp: GraphOp {
-  public static var name: String { "FullyConnected" }
+  static var name: String { "FullyConnected" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 2, optional: 1)
     let input = operands[0]
     let weights = try operands.shape(1, rank: 2, "weights tensor")
@@ -27,7 +28,7 @@ extension FullyConnectedOp: GraphOp {
     return [try operands.result([count / weights[1], weights[0]])]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let weights = inputs.operand(1)
     let bias = inputs.optionalOperand(2)?.values

@@ -1,11 +1,8 @@
 /// ``OpKind/prelu``: slope · x below 0, x elsewhere.
-public struct PReluOp: Sendable, Equatable, GraphOp {
-  /// The op has no attributes.
-  public init() {}
+struct PReluOp: Sendable, Equatable, GraphOp {
+  static var name: String { "PRelu" }
 
-  public static var name: String { "PRelu" }
-
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 2)
     try operands.require(
       broadcastShape(operands[0], operands[1]) == operands[0],
@@ -13,7 +10,7 @@ public struct PReluOp: Sendable, Equatable, GraphOp {
     return [operands[0]]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let slope = BinaryOp.expanded(inputs.operand(1), to: input.shape)
     var output = input

@@ -2,14 +2,18 @@
 public struct PadOp: Sendable, Equatable {
   /// What stands in the padding.
   public enum Mode: Sendable, Equatable {
+    /// One value.
     case constant(Float)
+    /// Mirrors without repeating the edge.
     case reflect
     /// Mirrors with the edge repeated (TFLite SYMMETRIC).
     case symmetric
+    /// The nearest element.
     case edge
   }
   /// One per axis, >= 0.
   public var before: [Int], after: [Int]
+  /// What the padding holds.
   public var mode: Mode
   /// A resolved padding.
   public init(before: [Int], after: [Int], mode: Mode) {
@@ -20,9 +24,9 @@ public struct PadOp: Sendable, Equatable {
 }
 
 extension PadOp: GraphOp {
-  public static var name: String { "Pad" }
+  static var name: String { "Pad" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 1)
     let input = operands[0]
     try operands.require(
@@ -44,7 +48,7 @@ extension PadOp: GraphOp {
     return [try operands.result(shape)]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let shape = input.shape.indices.map { before[$0] + input.shape[$0] + after[$0] }
     let steps = contiguousStrides(input.shape)

@@ -1,13 +1,18 @@
 /// Attributes of the pooling ops.
 public struct Pool2DOp: Sendable, Equatable {
+  /// The window's size.
   public var kernelHeight = 1, kernelWidth = 1
+  /// Input elements between neighbouring windows.
   public var strideHeight = 1, strideWidth = 1
+  /// Input elements between neighbouring taps of a window.
   public var dilationHeight = 1, dilationWidth = 1
+  /// Elements around the input that no window counts (but see `countIncludePad`).
   public var padding = Padding2D()
   /// Average only: padding elements count in the divisor (not those beyond the padding that `ceilMode` reaches).
   public var countIncludePad = false
   /// The last window may start inside the input or its left padding and reach beyond the right padding.
   public var ceilMode = false
+  /// The clamp of the result.
   public var activation = FusedActivation.none
   /// A 1x1 window.
   public init() {}
@@ -70,18 +75,18 @@ extension Pool2DOp {
 }
 
 /// ``OpKind/averagePool2D(_:)``: the mean of the window's elements; a window without any gives 0.
-public struct AveragePool2DOp: Sendable, Equatable, GraphOp {
-  public var pool: Pool2DOp
+struct AveragePool2DOp: Sendable, Equatable, GraphOp {
+  let pool: Pool2DOp
   /// Averages with the given window.
-  public init(_ pool: Pool2DOp) { self.pool = pool }
+  init(_ pool: Pool2DOp) { self.pool = pool }
 
-  public static var name: String { "AveragePool2D" }
+  static var name: String { "AveragePool2D" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     [try pool.outputShape(inputs, op: Self.name)]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let rows = pool.rows(input.shape)
     let columns = pool.columns(input.shape)
@@ -114,18 +119,18 @@ public struct AveragePool2DOp: Sendable, Equatable, GraphOp {
 
 /// ``OpKind/maxPool2D(_:)``: the largest of the window's elements, padding not among them; a window without any gives the
 /// lowest finite float.
-public struct MaxPool2DOp: Sendable, Equatable, GraphOp {
-  public var pool: Pool2DOp
+struct MaxPool2DOp: Sendable, Equatable, GraphOp {
+  let pool: Pool2DOp
   /// Takes the maximum of the given window.
-  public init(_ pool: Pool2DOp) { self.pool = pool }
+  init(_ pool: Pool2DOp) { self.pool = pool }
 
-  public static var name: String { "MaxPool2D" }
+  static var name: String { "MaxPool2D" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     [try pool.outputShape(inputs, op: Self.name)]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let rows = pool.rows(input.shape)
     let columns = pool.columns(input.shape)

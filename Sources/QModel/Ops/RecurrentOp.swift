@@ -15,12 +15,16 @@ public struct RecurrentOp: Sendable, Equatable {
     case lstm(coupledGates: Bool)
     /// `linearBeforeReset`: the reset gate multiplies the recurrent product with its bias (PyTorch), not the state.
     case gru(linearBeforeReset: Bool)
+    /// One gate: h = f(W·x + R·h + b).
     case rnn
   }
   /// The order in which time is walked.
   public enum Direction: Sendable, Equatable { case forward, reverse, bidirectional }
+  /// LSTM, GRU or plain.
   public var cell: Cell
+  /// How time is walked.
   public var direction: Direction
+  /// Units per direction.
   public var hiddenSize: Int
   /// Bound of the gates' input (ONNX clip), nil for none.
   public var clip: Float?
@@ -60,7 +64,7 @@ public struct RecurrentOp: Sendable, Equatable {
 }
 
 extension RecurrentOp: GraphOp {
-  public static var name: String { "Recurrent" }
+  static var name: String { "Recurrent" }
 
   /// The activations that each direction needs.
   private var activationCount: Int {
@@ -71,7 +75,7 @@ extension RecurrentOp: GraphOp {
     }
   }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 3, optional: 5)
     let input = try operands.shape(0, rank: 3, "input")
     try operands.requireAttribute(hiddenSize, atLeast: 1, "the hidden size")
@@ -108,7 +112,7 @@ extension RecurrentOp: GraphOp {
     return isLSTM ? [all, state, state] : [all, state]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let batch = input.shape[1]
     let stateShape = [directionCount, batch, hiddenSize]
@@ -288,7 +292,8 @@ private struct RecurrentLayer {
     func gate(_ index: Int, _ unit: Int, _ sample: Int) -> Double {
       let row = index * size + unit
       let position = sample * 3 * size + row
-      let sum = Double(fromInput[position]) + Double(bias[row]) + Double(fromState[position]) + Double(recurrentBias[row])
+      let sum =
+        Double(fromInput[position]) + Double(bias[row]) + Double(fromState[position]) + Double(recurrentBias[row])
       let input = clipped(sum)
       gates[position] = Float(input)
       return activations[0].value(at: input)

@@ -2,6 +2,7 @@
 public struct ReduceOp: Sendable, Equatable {
   /// Non-negative, ascending, distinct.
   public var axes: [Int]
+  /// Reduced axes stay with size 1; otherwise they go.
   public var keepDimensions: Bool
   /// Reduces `axes`.
   public init(axes: [Int], keepDimensions: Bool) {
@@ -11,9 +12,9 @@ public struct ReduceOp: Sendable, Equatable {
 }
 
 extension ReduceOp: GraphOp {
-  public static var name: String { "Mean" }
+  static var name: String { "Mean" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 1)
     let input = operands[0]
     for (index, axis) in axes.enumerated() {
@@ -29,7 +30,7 @@ extension ReduceOp: GraphOp {
     }
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let shape = input.shape
     // Where an element is added: the strides of the result, 0 along reduced axes.

@@ -1,14 +1,15 @@
 /// Attributes of ``OpKind/reshape(_:)``.
 public struct ReshapeOp: Sendable, Equatable {
+  /// The result's shape.
   public var shape: [Int]
   /// The resolved shape, batch axis 1.
   public init(shape: [Int]) { self.shape = shape }
 }
 
 extension ReshapeOp: GraphOp {
-  public static var name: String { "Reshape" }
+  static var name: String { "Reshape" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 1)
     let result = try operands.result(shape)
     try operands.require(
@@ -16,7 +17,7 @@ extension ReshapeOp: GraphOp {
     return [result]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     [inputs.operand(0).reshaped(to: shape)]
   }
 }

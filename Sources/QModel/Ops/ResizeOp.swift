@@ -6,9 +6,13 @@ public struct ResizeOp: Sendable, Equatable {
   public enum Coordinates: Sendable, Equatable { case asymmetric, halfPixel, pytorchHalfPixel, alignCorners }
   /// How a nearest coordinate is rounded.
   public enum Rounding: Sendable, Equatable { case floor, ceil, roundPreferFloor, roundPreferCeil }
+  /// Nearest or bilinear.
   public var mode: Mode
+  /// Where an output element lies in the input.
   public var coordinates: Coordinates
+  /// For nearest only.
   public var rounding: Rounding
+  /// The size of the result.
   public var outputHeight: Int, outputWidth: Int
   /// Input coordinate = output coordinate / scale where the source gave scales; nil: output size / input size.
   public var scaleHeight: Float?, scaleWidth: Float?
@@ -23,9 +27,9 @@ public struct ResizeOp: Sendable, Equatable {
 }
 
 extension ResizeOp: GraphOp {
-  public static var name: String { "Resize" }
+  static var name: String { "Resize" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 1)
     let input = try operands.shape(0, rank: 4, "input")
     try operands.requireAttribute(outputHeight, atLeast: 1, "the output's height")
@@ -73,7 +77,7 @@ extension ResizeOp: GraphOp {
     }
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let height = input.shape[1]
     let width = input.shape[2]

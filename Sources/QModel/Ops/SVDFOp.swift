@@ -1,6 +1,8 @@
 /// Attributes of ``OpKind/svdf(_:)``.
 public struct SVDFOp: Sendable, Equatable {
+  /// Filters that are summed for one output.
   public var rank: Int
+  /// The clamp of the result.
   public var activation: FusedActivation
   /// Filters per output.
   public init(rank: Int, activation: FusedActivation) {
@@ -10,9 +12,9 @@ public struct SVDFOp: Sendable, Equatable {
 }
 
 extension SVDFOp: GraphOp {
-  public static var name: String { "SVDF" }
+  static var name: String { "SVDF" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 3, optional: 2)
     let input = try operands.shape(0, rank: 2, "input")
     let feature = try operands.shape(1, rank: 2, "feature weights tensor")
@@ -34,7 +36,7 @@ extension SVDFOp: GraphOp {
     return [try operands.result([input[0], units])]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let feature = inputs.operand(1)
     let time = inputs.operand(2)
@@ -57,7 +59,9 @@ extension SVDFOp: GraphOp {
           }
         }
         var sum = 0.0
-        for slot in 0..<memory { sum += Double(state.values[first + slot]) * Double(time.values[filter * memory + slot]) }
+        for slot in 0..<memory {
+          sum += Double(state.values[first + slot]) * Double(time.values[filter * memory + slot])
+        }
         output.values[sample * units + filter / rank] += Float(sum)
       }
     }

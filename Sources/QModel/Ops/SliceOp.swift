@@ -15,9 +15,9 @@ public struct SliceOp: Sendable, Equatable {
 }
 
 extension SliceOp: GraphOp {
-  public static var name: String { "Slice" }
+  static var name: String { "Slice" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 1)
     let input = operands[0]
     try operands.require(
@@ -37,7 +37,7 @@ extension SliceOp: GraphOp {
     return [try operands.result(sizes)]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     [slice(inputs.operand(0))]
   }
 

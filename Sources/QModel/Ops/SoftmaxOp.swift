@@ -18,9 +18,9 @@ public struct SoftmaxOp: Sendable, Equatable {
 }
 
 extension SoftmaxOp: GraphOp {
-  public static var name: String { "Softmax" }
+  static var name: String { "Softmax" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     [try outputShape(inputs, op: Self.name)]
   }
 
@@ -31,7 +31,7 @@ extension SoftmaxOp: GraphOp {
     return operands[0]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let output = alongAxis(inputs.operand(0)) { exponents in
       var sum = 0.0
       for index in exponents.indices {
@@ -66,18 +66,18 @@ extension SoftmaxOp: GraphOp {
 }
 
 /// ``OpKind/logSoftmax(_:)``: the logarithm of softmax.
-public struct LogSoftmaxOp: Sendable, Equatable, GraphOp {
-  public var softmax: SoftmaxOp
+struct LogSoftmaxOp: Sendable, Equatable, GraphOp {
+  let softmax: SoftmaxOp
   /// Along the axis of `softmax`, with its beta.
-  public init(_ softmax: SoftmaxOp) { self.softmax = softmax }
+  init(_ softmax: SoftmaxOp) { self.softmax = softmax }
 
-  public static var name: String { "LogSoftmax" }
+  static var name: String { "LogSoftmax" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     [try softmax.outputShape(inputs, op: Self.name)]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let output = softmax.alongAxis(inputs.operand(0)) { exponents in
       var sum = 0.0
       for exponent in exponents { sum += exp(exponent) }

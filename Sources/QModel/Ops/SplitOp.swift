@@ -1,5 +1,6 @@
 /// Attributes of ``OpKind/split(_:)``.
 public struct SplitOp: Sendable, Equatable {
+  /// The axis that is cut.
   public var axis: Int
   /// The sizes of the outputs along the axis; their sum is its size.
   public var sizes: [Int]
@@ -11,9 +12,9 @@ public struct SplitOp: Sendable, Equatable {
 }
 
 extension SplitOp: GraphOp {
-  public static var name: String { "Split" }
+  static var name: String { "Split" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 1)
     let input = operands[0]
     try operands.requireAxis(axis, rank: input.count)
@@ -28,7 +29,7 @@ extension SplitOp: GraphOp {
     }
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     var start = 0
     return sizes.map { size in

@@ -1,21 +1,26 @@
 /// Attributes of ``OpKind/transposeConv2D(_:)``. Input pixel (y, x) adds to output pixels
 /// (y·strideHeight − padding.top + ky·dilationHeight, x·strideWidth − padding.left + kx·dilationWidth).
 public struct TransposeConv2DOp: Sendable, Equatable {
+  /// Output elements between the windows of neighbouring input pixels.
   public var strideHeight = 1, strideWidth = 1
+  /// Output elements between neighbouring taps of a window.
   public var dilationHeight = 1, dilationWidth = 1
   /// What is cropped from the full result; only top and left matter, the output size says the rest.
   public var padding = Padding2D()
+  /// Blocks of channels that do not see each other.
   public var groups = 1
+  /// The size of the result.
   public var outputHeight = 1, outputWidth = 1
+  /// The clamp of the result.
   public var activation = FusedActivation.none
   /// Stride and dilation 1, no cropping, one group, a 1x1 output.
   public init() {}
 }
 
 extension TransposeConv2DOp: GraphOp {
-  public static var name: String { "TransposeConv2D" }
+  static var name: String { "TransposeConv2D" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 2, optional: 1)
     let input = try operands.shape(0, rank: 4, "input")
     let weights = try operands.shape(1, rank: 4, "weights tensor")
@@ -40,7 +45,7 @@ extension TransposeConv2DOp: GraphOp {
     return [try operands.result([input[0], outputHeight, outputWidth, weights[0]])]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     let weights = inputs.operand(1)
     let bias = inputs.optionalOperand(2)?.values

@@ -7,9 +7,9 @@ public struct TransposeOp: Sendable, Equatable {
 }
 
 extension TransposeOp: GraphOp {
-  public static var name: String { "Transpose" }
+  static var name: String { "Transpose" }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: Self.name, required: 1)
     let input = operands[0]
     try operands.require(
@@ -17,7 +17,7 @@ extension TransposeOp: GraphOp {
     return [permutation.map { input[$0] }]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     [transpose(inputs.operand(0))]
   }
 

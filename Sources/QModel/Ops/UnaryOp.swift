@@ -29,7 +29,7 @@ public enum UnaryOp: Sendable, Equatable {
 }
 
 extension UnaryOp: GraphOp {
-  public static var name: String { "Unary" }
+  static var name: String { "Unary" }
 
   /// The function's own name, as in the support table and error messages.
   public var functionName: String {
@@ -79,7 +79,7 @@ extension UnaryOp: GraphOp {
     }
   }
 
-  public func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
+  func outputShapes(_ inputs: [[Int]?]) throws(ModelError) -> [[Int]] {
     let operands = try OperandShapes(inputs, op: functionName, required: 1)
     if case .clip(let min, let max) = self {
       try operands.require(min <= max, "[\(min), \(max)] is no interval")
@@ -87,7 +87,7 @@ extension UnaryOp: GraphOp {
     return [operands[0]]
   }
 
-  public func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
+  func evaluate(_ inputs: [FloatTensor?], context: inout EvaluationContext) -> [FloatTensor] {
     let input = inputs.operand(0)
     if let clamp = fusedActivation {
       var output = input

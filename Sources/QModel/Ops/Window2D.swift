@@ -1,5 +1,6 @@
 /// Explicit padding of the two spatial axes, in elements.
 public struct Padding2D: Sendable, Equatable {
+  /// Rows above, columns to the left, rows below, columns to the right.
   public var top: Int, left: Int, bottom: Int, right: Int
   /// Padding of the four sides.
   public init(top: Int = 0, left: Int = 0, bottom: Int = 0, right: Int = 0) {

@@ -1,7 +1,7 @@
 /// What every operation of a graph can say and do; nothing has a default, so a new op answers every question.
 ///
 /// The attribute structs (`Conv2DOp`, ...) conform; ``OpKind/definition`` leads from a node to its definition.
-public protocol GraphOp: Sendable {
+protocol GraphOp: Sendable {
   /// The op's name in the support table and in error messages, the vocabulary of the TFLite int8 specification.
   static var name: String { get }
 

@@ -1,6 +1,6 @@
 extension OpKind {
   /// The attributes with what the op can say and do: the one place that leads from a kind to its implementation.
-  public var definition: any GraphOp {
+  var definition: any GraphOp {
     switch self {
     case .conv2D(let op): op
     case .depthwiseConv2D(let op): op

@@ -20,6 +20,7 @@ public struct InternalValue: Sendable, Hashable {
     /// SVDF: the result before bias and activation, [N,F/rank].
     case timeProduct
   }
+  /// What it is.
   public var kind: Kind
   /// 0, or 1 for the reverse half of a bidirectional op.
   public var direction: Int
@@ -32,15 +33,15 @@ public struct InternalValue: Sendable, Hashable {
 }
 
 /// What an op gets and gives besides operands and outputs: state for the next run, and a place to report internal values.
-public struct EvaluationContext {
+struct EvaluationContext {
   /// Called with values inside ops; nil when nobody listens, then nothing is collected.
-  public var observeInternal: ((InternalValue, FloatTensor) -> Void)?
+  var observeInternal: ((InternalValue, FloatTensor) -> Void)?
   /// New values of operands that are variable tensors, by operand index; the evaluator stores them after the node.
-  public internal(set) var stateUpdates: [Int: FloatTensor] = [:]
+  private(set) var stateUpdates: [Int: FloatTensor] = [:]
 
   /// A context for ops evaluated on their own.
-  public init(observeInternal: ((InternalValue, FloatTensor) -> Void)? = nil) { self.observeInternal = observeInternal }
+  init(observeInternal: ((InternalValue, FloatTensor) -> Void)? = nil) { self.observeInternal = observeInternal }
 
   /// Sets what operand `index`, a variable tensor, holds from now on.
-  public mutating func setState(ofOperand index: Int, to value: FloatTensor) { stateUpdates[index] = value }
+  mutating func setState(ofOperand index: Int, to value: FloatTensor) { stateUpdates[index] = value }
 }

@@ -63,7 +63,8 @@ public struct ReferenceEvaluator: Sendable {
       guard value.shape == graph.tensors[tensor].shape else {
         throw ModelError(
           .mismatch,
-          "input '\(graph.tensors[tensor].name)' has shape \(graph.tensors[tensor].shape), the array has \(value.shape)")
+          "input '\(graph.tensors[tensor].name)' has shape \(graph.tensors[tensor].shape), the array has \(value.shape)"
+        )
       }
       values[tensor] = value
       observe?(tensor, value)
@@ -78,7 +79,9 @@ public struct ReferenceEvaluator: Sendable {
         observe?(tensor, value)
       }
       for (operand, value) in context.stateUpdates {
-        if operand < node.inputs.count, let tensor = node.inputs[operand], state[tensor] != nil { state[tensor] = value }
+        if operand < node.inputs.count, let tensor = node.inputs[operand], state[tensor] != nil {
+          state[tensor] = value
+        }
       }
       for tensor in lastUses[index] { values[tensor] = nil }
     }

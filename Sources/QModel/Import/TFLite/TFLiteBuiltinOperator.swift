@@ -19,28 +19,42 @@ enum TFLiteBuiltinOperator: Int32, CaseIterable {
   case svdf = 27
   case tanh = 28
   case pad = 34
+  case gather = 36
   case transpose = 39
   case mean = 40
   case sub = 41
+  case div = 42
   case squeeze = 43
   case unidirectionalSequenceLSTM = 44
   case stridedSlice = 45
+  case exp = 47
   case split = 49
   case logSoftmax = 50
   case cast = 53
   case prelu = 54
   case maximum = 55
   case minimum = 57
+  case neg = 59
   case padV2 = 60
   case slice = 65
+  case sin = 66
   case transposeConv = 67
   case expandDims = 70
+  case log = 73
+  case sqrt = 74
+  case rsqrt = 75
+  case shape = 77
+  case reduceProd = 81
   case reduceMax = 82
   case pack = 83
   case unpack = 88
+  case square = 92
   case resizeNearestNeighbor = 97
   case leakyRelu = 98
+  case mirrorPad = 100
+  case abs = 101
   case splitV = 102
+  case cos = 108
   case elu = 111
   case quantize = 114
   case hardSwish = 117
@@ -62,8 +76,10 @@ enum TFLiteBuiltinOperator: Int32, CaseIterable {
     case .resizeBilinear: 15
     case .reshape: 17
     case .mul: 21
-    case .mean, .reduceMax: 27
+    case .gather: 23
+    case .mean, .reduceMax, .reduceProd: 27
     case .sub: 28
+    case .div: 29
     case .squeeze: 30
     case .stridedSlice: 32
     case .split: 35
@@ -73,11 +89,13 @@ enum TFLiteBuiltinOperator: Int32, CaseIterable {
     case .unidirectionalSequenceLSTM: 71
     case .resizeNearestNeighbor: 74
     case .leakyRelu: 75
+    case .mirrorPad: 77
     case .splitV: 79
     case .batchMatMul: 101
     case .gelu: 116
     case .dequantize, .logistic, .relu, .reluN1To1, .relu6, .relu0To1, .tanh, .pad, .padV2, .transpose, .logSoftmax,
-      .cast, .prelu, .maximum, .minimum, .slice, .expandDims, .elu, .quantize, .hardSwish:
+      .cast, .prelu, .maximum, .minimum, .slice, .expandDims, .elu, .quantize, .hardSwish, .exp, .log, .sqrt, .rsqrt,
+      .square, .abs, .neg, .sin, .cos, .shape:
       nil
     }
   }

@@ -34,6 +34,8 @@ enum TFLiteOptions: Equatable {
   case split(count: Int32)
   case pack(count: Int32, axis: Int32)
   case unpack(count: Int32, axis: Int32)
+  case gather(axis: Int32, batchDimensions: Int32)
+  case mirrorPad(isSymmetric: Bool)
   case leakyRelu(alpha: Float)
   case gelu(approximate: Bool)
   case batchMatMul(transposesLeft: Bool, transposesRight: Bool)
@@ -106,7 +108,7 @@ enum TFLiteOptions: Equatable {
       self = .softmax(beta: try fields.float(0))
     case .concatenation:
       self = .concatenation(axis: try fields.int32(0), activation: try fields.activation(1))
-    case .add, .sub, .mul:
+    case .add, .sub, .mul, .div:
       self = .arithmetic(activation: try fields.activation(0))
     case .resizeBilinear:
       // Fields 0 and 1 are the deprecated sizes.
@@ -115,7 +117,7 @@ enum TFLiteOptions: Equatable {
       self = .resize(alignCorners: try fields.bool(0), halfPixelCenters: try fields.bool(1))
     case .reshape:
       self = .reshape(shape: try fields.int32s(0))
-    case .mean, .reduceMax:
+    case .mean, .reduceMax, .reduceProd:
       self = .reducer(keepsDimensions: try fields.bool(0))
     case .squeeze:
       self = .squeeze(axes: try fields.int32s(0) ?? [])
@@ -130,6 +132,15 @@ enum TFLiteOptions: Equatable {
       self = .pack(count: try fields.int32(0), axis: try fields.int32(1))
     case .unpack:
       self = .unpack(count: try fields.int32(0), axis: try fields.int32(1))
+    case .gather:
+      self = .gather(axis: try fields.int32(0), batchDimensions: try fields.int32(1))
+    case .mirrorPad:
+      let code = try fields.int8(0)
+      guard code == 0 || code == 1 else {
+        throw FlatBufferError(
+          byteOffset: operatorTable.position, problem: "expected a mirror padding mode, found code \(code)")
+      }
+      self = .mirrorPad(isSymmetric: code == 1)
     case .leakyRelu:
       self = .leakyRelu(alpha: try fields.float(0))
     case .gelu:
@@ -144,7 +155,8 @@ enum TFLiteOptions: Equatable {
           activation: try fields.activation(0), cellClip: try fields.float(1), projectionClip: try fields.float(2),
           isTimeMajor: try fields.bool(3), hasDiagonalRecurrentWeights: try fields.bool(5)))
     case .dequantize, .logistic, .relu, .reluN1To1, .relu6, .relu0To1, .tanh, .pad, .padV2, .transpose, .logSoftmax,
-      .cast, .prelu, .maximum, .minimum, .slice, .expandDims, .elu, .quantize, .hardSwish:
+      .cast, .prelu, .maximum, .minimum, .slice, .expandDims, .elu, .quantize, .hardSwish, .exp, .log, .sqrt, .rsqrt,
+      .square, .abs, .neg, .sin, .cos, .shape:
       self = .none
     }
   }

@@ -1,0 +1,104 @@
+extension TFLiteGraphBuilder {
+  /// Imports one operator, or records why it cannot be.
+  mutating func importOperator(_ op: Operator) {
+    do throws(TFLiteProblem) {
+      guard let code = TFLiteBuiltinOperator(rawValue: op.record.code.builtinCode) else {
+        throw .unsupported("the operator is not supported")
+      }
+      if try foldIntegers(code, op) { return }
+      try dispatch(code, op)
+    } catch {
+      // What an operator computes from the result of a failed one may look wrong without being so.
+      let follows = op.record.inputs.contains { raw in
+        raw >= 0 && Int(raw) < availability.count && availability[Int(raw)] == .failed
+      }
+      if error.kind == .unsupported || (error.kind == .malformed && !follows) {
+        problems.append(TFLiteProblem(kind: error.kind, text: "\(op.name): \(error.text)"))
+      }
+      for raw in op.record.outputs where raw >= 0 && Int(raw) < availability.count {
+        availability[Int(raw)] = .failed
+      }
+    }
+  }
+
+  private mutating func dispatch(_ code: TFLiteBuiltinOperator, _ op: Operator) throws(TFLiteProblem) {
+    switch code {
+    case .conv2D: try importConv2D(op)
+    case .depthwiseConv2D: try importDepthwiseConv2D(op)
+    case .transposeConv: try importTransposeConv(op)
+    case .fullyConnected: try importFullyConnected(op)
+    case .batchMatMul: try importBatchMatMul(op)
+    case .averagePool2D, .maxPool2D: try importPool2D(op, isMaximum: code == .maxPool2D)
+    case .mean: try importMean(op)
+    case .reduceMax: try importReduceMax(op)
+    case .add: try importBinary(op, .add, types: [.int8, .int16])
+    case .sub: try importBinary(op, .sub, types: [.int8, .int16])
+    case .mul: try importBinary(op, .mul, types: [.int8, .int16])
+    case .div: try importBinary(op, .div, types: [])
+    case .maximum: try importBinary(op, .maximum, types: [.int8])
+    case .minimum: try importBinary(op, .minimum, types: [.int8])
+    case .relu: try importUnary(op, .relu, types: [.int8])
+    case .relu6: try importUnary(op, .relu6, types: [.int8])
+    case .reluN1To1: try importUnary(op, .reluN1To1, types: [.int8])
+    case .relu0To1: try importUnary(op, .clip(min: 0, max: 1), types: [.int8])
+    case .leakyRelu: try importLeakyRelu(op)
+    case .prelu: try importPrelu(op)
+    case .elu: try importUnary(op, .elu(alpha: 1), types: [.int8])
+    case .gelu: try importGelu(op)
+    case .hardSwish: try importUnary(op, .hardSwish, types: [.int8])
+    case .logistic: try importUnary(op, .logistic, types: [.int8, .int16])
+    case .tanh: try importUnary(op, .tanh, types: [.int8, .int16])
+    case .exp: try importUnary(op, .exp, types: [])
+    case .log: try importUnary(op, .log, types: [])
+    case .sqrt: try importUnary(op, .sqrt, types: [])
+    case .rsqrt: try importUnary(op, .rsqrt, types: [])
+    case .square: try importUnary(op, .square, types: [])
+    case .abs: try importUnary(op, .abs, types: [])
+    case .neg: try importUnary(op, .neg, types: [])
+    case .sin: try importUnary(op, .sin, types: [])
+    case .cos: try importUnary(op, .cos, types: [])
+    case .softmax: try importSoftmax(op)
+    case .logSoftmax: try importLogSoftmax(op)
+    case .pad: try importPad(op, valuePosition: nil)
+    case .padV2: try importPad(op, valuePosition: 2)
+    case .mirrorPad: try importMirrorPad(op)
+    case .concatenation: try importConcatenation(op)
+    case .split: try importSplit(op)
+    case .splitV: try importSplitV(op)
+    case .slice: try importSlice(op)
+    case .stridedSlice: try importStridedSlice(op)
+    case .pack: try importPack(op)
+    case .unpack: try importUnpack(op)
+    case .transpose: try importTranspose(op)
+    case .reshape: try importReshape(op)
+    case .squeeze: try importSqueeze(op)
+    case .expandDims: try importExpandDims(op)
+    case .cast: try importCast(op)
+    case .resizeNearestNeighbor: try importResize(op, isNearest: true)
+    case .resizeBilinear: try importResize(op, isNearest: false)
+    case .quantize: try importQuantize(op)
+    case .dequantize: try importDequantize(op)
+    case .svdf: try importSVDF(op)
+    case .unidirectionalSequenceLSTM: try importLSTM(op)
+    case .shape, .gather, .reduceProd:
+      throw .unsupported("the operator is supported on shapes only, where it can be folded")
+    }
+  }
+
+  /// The parsed options must be those of the operator; the parser has seen to it.
+  func mismatchedOptions(_ op: Operator) -> TFLiteProblem { .malformed("the options are not those of the operator") }
+
+  /// An activation that a layer applies to its result.
+  func fusedActivation(_ activation: TFLiteActivation) throws(TFLiteProblem) -> FusedActivation {
+    switch activation {
+    case .none: return .none
+    case .relu: return .relu
+    case .relu6: return .relu6
+    case .reluN1To1: return .reluN1To1
+    case .tanh, .signBit: throw .unsupported("the fused activation \(activation) is not supported")
+    }
+  }
+
+  /// The types of a result that has the type of `input`.
+  func sameType(_ input: Operand) -> [ElementType] { [input.type] }
+}

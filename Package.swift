@@ -32,7 +32,7 @@ let package = Package(
       path: "Sources/QKernels",
       exclude: ["Inner/Intrinsics", "Inner/Template", "Inner/AVX512VNNI"]),
     .target(name: "QModel", dependencies: ["QKernels"]),
-    .executableTarget(name: "qcli", dependencies: ["QModel"]),
+    .executableTarget(name: "qcli", dependencies: ["QKernels", "QModel"]),
     .testTarget(name: "QKernelsTests", dependencies: ["QKernels", "QModel"]),
     .testTarget(name: "QModelTests", dependencies: ["QModel"]),
     .testTarget(name: "qcliTests", dependencies: ["qcli"]),

@@ -33,6 +33,12 @@ struct CommandFailure: Error, Equatable {
       case .missing: self.init(code: .missingInput, message: error.description)
       case .unreadable, .unwritable: self.init(code: .other, message: error.description)
       }
+    case let error as ModelError:
+      switch error.kind {
+      case .malformed, .unsupported, .mismatch: self.init(code: .malformedInput, message: error.description)
+      case .missingFile: self.init(code: .missingInput, message: error.description)
+      case .other: self.init(code: .other, message: error.description)
+      }
     case let error as NPYError: self.init(code: .malformedInput, message: error.description)
     default: self.init(code: .other, message: "\(error)")
     }

@@ -1,2 +1,6 @@
 /// The subcommands, in the order of the help.
-let allCommands: [Command] = []
+let allCommands: [Command] = [
+  InferCommand.command,
+  InspectCommand.command,
+  BenchCommand.command,
+]

@@ -43,7 +43,12 @@ struct TextTable {
   mutating func add(_ cells: [String]) { rows.append(cells) }
 
   /// The table; every line is indented by `indent` columns and ends with a line break.
-  func text(indent: Int = 0) -> String {
+  func text(indent: Int = 0) -> String { text(rows, indent: indent) }
+
+  /// The table without its titles.
+  func body(indent: Int = 0) -> String { text(Array(rows.dropFirst()), indent: indent) }
+
+  private func text(_ rows: [[String]], indent: Int) -> String {
     let widths = alignments.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     var text = ""
     for row in rows {

@@ -5,6 +5,8 @@ indirect enum JSON {
   case integer(Int)
   /// Written with the fewest digits that give the same number back; null when it is not finite, as JSON has no such.
   case number(Double)
+  /// The same for a single-precision number.
+  case float(Float)
   case string(String)
   case array([JSON])
   case object([(key: String, value: JSON)])
@@ -19,7 +21,7 @@ indirect enum JSON {
   private var isNested: Bool {
     switch self {
     case .array, .object: true
-    case .null, .bool, .integer, .number, .string: false
+    case .null, .bool, .integer, .number, .float, .string: false
     }
   }
 
@@ -28,7 +30,8 @@ indirect enum JSON {
     case .null: text += "null"
     case .bool(let value): text += value ? "true" : "false"
     case .integer(let value): text += "\(value)"
-    case .number(let value): text += Self.number(value)
+    case .number(let value): text += Self.number(value, digits: "\(value)")
+    case .float(let value): text += Self.number(Double(value), digits: "\(value)")
     case .string(let value): Self.quote(value, to: &text)
     case .array(let values):
       let isFlat = !values.contains { $0.isNested }
@@ -62,11 +65,11 @@ indirect enum JSON {
     text += close
   }
 
-  private static func number(_ value: Double) -> String {
+  private static func number(_ value: Double, digits: String) -> String {
     guard value.isFinite else { return "null" }
     // Whole numbers that a Double holds exactly need no fraction.
     if value == value.rounded() && abs(value) < 0x1p53 { return "\(Int64(value))" }
-    return "\(value)"
+    return digits
   }
 
   private static func quote(_ value: String, to text: inout String) {

@@ -1,0 +1,48 @@
+import QKernels
+import QModel
+
+/// An array under construction, one sample after the other: samples may come in any order and from several threads.
+final class ArrayBuilder: @unchecked Sendable {
+  private let layout: SampleLayout
+  /// The model's integers, or nil for real values.
+  private let storedType: StoredType?
+  private let sampleCount: Int
+  private let elementCount: Int
+  private let memory: UnsafeMutableRawBufferPointer
+
+  /// - Parameter isRaw: whether to store the tensor's integers instead of its real values.
+  init(_ info: TensorInfo, layout: SampleLayout, sampleCount: Int, isRaw: Bool) {
+    self.layout = layout
+    self.sampleCount = sampleCount
+    storedType = isRaw ? info.type : nil
+    elementCount = info.elementCount
+    memory = .allocate(
+      byteCount: sampleCount * elementCount * (isRaw ? info.type.byteCount : 4), alignment: 16)
+    memory.initializeMemory(as: UInt8.self, repeating: 0)
+  }
+
+  deinit { memory.deallocate() }
+
+  /// Stores the present contents of a session's tensor as sample `sample`.
+  func store(_ session: Session, tensor: Int, sample: Int) {
+    func store<Element>(_ values: [Element]) {
+      let target = memory.baseAddress?.assumingMemoryBound(to: Element.self)
+      values.withUnsafeBufferPointer { source in
+        guard let target, let first = source.baseAddress else { return }
+        (target + sample * elementCount).update(from: first, count: elementCount)
+      }
+    }
+    switch storedType {
+    case nil: store(session.dequantizedTensor(tensor))
+    case .int8: store(session.integers(ofTensor: tensor).map { Int8(truncatingIfNeeded: $0) })
+    case .int16: store(session.integers(ofTensor: tensor).map { Int16(truncatingIfNeeded: $0) })
+    case .int32: store(session.integers(ofTensor: tensor).map { Int32(truncatingIfNeeded: $0) })
+    }
+  }
+
+  /// The array, of shape [N] + the tensor's shape without its batch axis.
+  func array() -> NPYArray {
+    NPYArray(
+      shape: [sampleCount] + layout.sampleShape, elementType: storedType?.arrayType ?? .float32, bytes: Array(memory))
+  }
+}

@@ -1,0 +1,59 @@
+import QModel
+
+/// Runs a model once per sample.
+///
+/// - Parameters:
+///   - samples: one array per model input, of the model's own integers if `isRaw`, of real values otherwise.
+///   - isStateful: whether recurrent state is kept from one sample to the next; needs one thread.
+///   - threads: how many samples run at once, each with an arena of its own.
+///   - trace: takes every tensor of every sample; nil for none.
+/// - Returns: one array per model output, of shape [N] + the output's shape.
+func runSamples(
+  _ model: VerifiedModel, _ samples: SampleArrays, isRaw: Bool, isStateful: Bool = false, threads: Int = 1,
+  trace: TraceRecorder? = nil, progress: ProgressLine? = nil
+) throws -> [NPYArray] {
+  let count = samples.sampleCount
+  let workers = max(1, min(threads, count))
+  var sessions: [Session] = []
+  for _ in 0..<workers { sessions.append(try Session(model)) }
+  let outputs = zip(model.outputs, outputLayouts(of: model.outputs, inputs: model.inputs)).map { info, layout in
+    ArrayBuilder(info, layout: layout, sampleCount: count, isRaw: isRaw)
+  }
+  trace?.prepare(sampleCount: count)
+
+  let progressBox = ProgressBox(progress)
+  // Sessions are used by one worker each, and every sample writes its own part of the builders.
+  nonisolated(unsafe) let shared = (sessions: sessions, outputs: outputs, trace: trace, samples: samples)
+  parallelFor(count: count, threads: workers) { sample, worker in
+    let session = shared.sessions[worker]
+    if !isStateful { session.reset() }
+    for index in shared.samples.arrays.indices {
+      let array = shared.samples.arrays[index]
+      let range = shared.samples.range(ofSample: sample, input: index)
+      if isRaw {
+        session.setInput(index, integers: (array.integers(in: range) ?? []).map { Int($0) })
+      } else {
+        array.floats(in: range).withUnsafeBufferPointer { session.setInput(index, quantizing: $0) }
+      }
+    }
+    if let trace = shared.trace {
+      trace.run(session, sample: sample)
+    } else {
+      session.run()
+    }
+    for (index, builder) in shared.outputs.enumerated() {
+      builder.store(session, tensor: session.outputs[index].index, sample: sample)
+    }
+    if worker == 0 { progressBox.update(sample, of: count) }
+  }
+  progressBox.finish()
+  return outputs.map { $0.array() }
+}
+
+/// A progress line that only the first worker touches.
+private final class ProgressBox: @unchecked Sendable {
+  private var line: ProgressLine?
+  init(_ line: ProgressLine?) { self.line = line }
+  func update(_ done: Int, of total: Int) { line?.update(done, of: total) }
+  func finish() { line?.finish() }
+}

@@ -1,0 +1,99 @@
+import QKernels
+import QModel
+
+/// Collects every tensor that has a name in the source model while samples run, and writes them to a folder.
+final class TraceRecorder: @unchecked Sendable {
+  private let model: VerifiedModel
+  private let folder: String
+  private let isRaw: Bool
+  /// The tensors to write, by index.
+  private var builders: [Int: ArrayBuilder] = [:]
+
+  /// - Parameter isRaw: whether to write integers instead of real values.
+  init(model: VerifiedModel, folder: String, isRaw: Bool) {
+    self.model = model
+    self.folder = folder
+    self.isRaw = isRaw
+  }
+
+  /// Makes room for `sampleCount` samples of every named activation.
+  func prepare(sampleCount: Int) {
+    let isBatched = model.inputs.contains { SampleLayout($0).batchAxis != nil }
+    for tensor in recordedTensors {
+      let info = model.tensors[tensor]
+      builders[tensor] = ArrayBuilder(
+        info, layout: SampleLayout(info, allowsUnmarked: isBatched), sampleCount: sampleCount, isRaw: isRaw)
+    }
+  }
+
+  /// Runs a session whose inputs are set, and records its tensors: each right after the step that computes it, since its
+  /// memory is reused later.
+  func run(_ session: Session, sample: Int) {
+    for info in model.inputs { builders[info.index]?.store(session, tensor: info.index, sample: sample) }
+    for (index, step) in model.steps.enumerated() {
+      session.runStep(index)
+      for tensor in step.outputs { builders[tensor]?.store(session, tensor: tensor, sample: sample) }
+    }
+  }
+
+  /// The named tensors that a run computes, in the order of the file.
+  private var recordedTensors: [Int] {
+    let computed = Set(model.inputs.map(\.index) + model.steps.flatMap(\.outputs))
+    return model.tensors.indices.filter { computed.contains($0) && model.tensors[$0].name?.isEmpty == false }
+  }
+
+  /// The files, one per tensor, and an index of them.
+  private func files() -> [(path: String, bytes: [UInt8])] {
+    var used: Set<String> = [Self.indexName]
+    var files: [(path: String, bytes: [UInt8])] = []
+    var entries: [JSON] = []
+    for tensor in recordedTensors {
+      guard let builder = builders[tensor], let name = model.tensors[tensor].name else { continue }
+      let file = Self.fileName(for: name, used: &used)
+      let array = builder.array()
+      files.append(("\(folder)/\(file)", array.encoded()))
+      let info = model.tensors[tensor]
+      entries.append(
+        .object([
+          ("name", .string(name)), ("file", .string(file)), ("shape", .integers(array.shape)),
+          ("type", .string(array.elementType.rawValue)), ("scale", .float(info.scale)),
+          ("zero_point", .integer(info.zeroPoint)),
+        ]))
+    }
+    files.append(("\(folder)/\(Self.indexName)", Array(JSON.object([("tensors", .array(entries))]).text.utf8)))
+    return files
+  }
+
+  /// The file that says which tensor is in which file.
+  static let indexName = "index.json"
+
+  /// A file name made of a tensor's name: letters, digits, `.`, `_` and `-` stay, every other character becomes `_`, a
+  /// leading `.` too; names that would collide get a number.
+  static func fileName(for name: String, used: inout Set<String>) -> String {
+    var stem = ""
+    for scalar in name.unicodeScalars.prefix(200) {
+      let isPlain = scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar))
+      let isKept = isPlain || scalar == "_" || scalar == "-" || (scalar == "." && !stem.isEmpty)
+      stem.unicodeScalars.append(isKept ? scalar : "_")
+    }
+    var file = stem + ".npy"
+    var number = 2
+    // Upper and lower case are one name on some file systems.
+    while !used.insert(file.lowercased()).inserted {
+      file = "\(stem)-\(number).npy"
+      number += 1
+    }
+    return file
+  }
+
+  /// Writes the folder's files together with the files of the command's outputs: all or none.
+  func write(with outputs: [(path: String, bytes: [UInt8])]) throws {
+    let isNew = try makeFolder(folder)
+    do {
+      try writeFilesAtomically(outputs + files())
+    } catch {
+      if isNew { removeEmptyFolder(folder) }
+      throw error
+    }
+  }
+}

@@ -22,7 +22,7 @@ public struct InnerKernels {
   static var avx512VNNI: InnerKernels {
     InnerKernels(
       table: qk_inner_table(
-        matmul: qk_avx512vnni_matmul, matmul16: qk_scalar_matmul16, depthwise: qk_scalar_depthwise, add: qk_scalar_add, mul: qk_scalar_mul,
+        matmul: qk_avx512vnni_matmul, matmul16: qk_avx512vnni_matmul16, depthwise: qk_avx512vnni_depthwise, add: qk_scalar_add, mul: qk_scalar_mul,
         lookup: qk_scalar_lookup, max_pool: qk_scalar_max_pool, average_pool: qk_scalar_average_pool,
         window_sum: qk_scalar_window_sum))
   }

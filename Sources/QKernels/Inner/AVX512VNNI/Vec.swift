@@ -50,6 +50,7 @@ enum Vec {
     let right: __m512i
     let zeroPoint: __m512i
     let low: __m128i, high: __m128i
+    let low32: __m512i, high32: __m512i
 
     @inline(__always) init(_ q: qk_channel_quantization, _ channel: Int) {
       let shift = qk512_load(q.shift + channel)
@@ -60,28 +61,48 @@ enum Vec {
       rounds = qk512_min(distance, qk512_set1(1))
       right = qk512_sub(distance, rounds)
       zeroPoint = qk512_set1(q.outputZeroPoint)
+      low32 = qk512_set1(q.outputMin)
+      high32 = qk512_set1(q.outputMax)
       low = qk128_set1_8(Int8(truncatingIfNeeded: q.outputMin))
       high = qk128_set1_8(Int8(truncatingIfNeeded: q.outputMax))
     }
 
-    /// 16 outputs. The divide by 2^e, e >= 1, is (((r − (r < 0)) >> (e − 1)) + 1) >> 1, which cannot overflow because the
-    /// high multiply never gives the lowest or the highest Int32; for e = 0 every term vanishes.
-    @inline(__always) func values(_ accumulator: Accumulator) -> __m128i {
+    /// 16 outputs before the clamp. The divide by 2^e, e >= 1, is (((r − (r < 0)) >> (e − 1)) + 1) >> 1, which cannot
+    /// overflow because the high multiply never gives the lowest or the highest Int32; for e = 0 every term vanishes.
+    @inline(__always) func values(_ accumulator: Accumulator) -> __m512i {
       let r = qk512_high_multiply(qk512_shift_left_each(accumulator, left), multiplier, multiplierOdd)
       let biased = qk512_add(r, qk512_and(qk512_sign(r), qk512_sub(qk512_zero(), rounds)))
       let rounded = qk512_shift_right_each(
         qk512_add(qk512_shift_right_each(biased, right), rounds), rounds)
-      return qk128_clamp8(qk512_saturate8(qk512_add(rounded, zeroPoint)), low, high)
+      return qk512_add(rounded, zeroPoint)
     }
 
-    /// Stores 16 outputs.
-    @inline(__always) func store(_ accumulator: Accumulator, _ output: UnsafeMutablePointer<Int8>) {
-      qk128_store(output, values(accumulator))
+    @inline(__always) private func bytes(_ accumulator: Accumulator) -> __m128i {
+      qk128_clamp8(qk512_saturate8(values(accumulator)), low, high)
     }
 
-    /// Stores the first `count` outputs, 1...16.
-    @inline(__always) func store(_ accumulator: Accumulator, _ output: UnsafeMutablePointer<Int8>, _ count: Int) {
-      qk128_store_first(output, values(accumulator), Int32(truncatingIfNeeded: count))
+    /// Stores 16 int8 outputs.
+    @inline(__always) func store8(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer) {
+      qk128_store(output, bytes(accumulator))
+    }
+
+    /// Stores the first `count` int8 outputs, 1...16.
+    @inline(__always) func store8(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer, _ count: Int) {
+      qk128_store_first(output, bytes(accumulator), Int32(truncatingIfNeeded: count))
+    }
+
+    @inline(__always) private func words(_ accumulator: Accumulator) -> __m256i {
+      qk512_saturate16(qk512_max(qk512_min(values(accumulator), high32), low32))
+    }
+
+    /// Stores 16 int16 outputs.
+    @inline(__always) func store16(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer) {
+      qk256_store(output, words(accumulator))
+    }
+
+    /// Stores the first `count` int16 outputs, 1...16.
+    @inline(__always) func store16(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer, _ count: Int) {
+      qk256_store_first16(output, words(accumulator), Int32(truncatingIfNeeded: count))
     }
   }
 }

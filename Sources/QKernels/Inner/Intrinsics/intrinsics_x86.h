@@ -54,6 +54,10 @@ QK_INLINE __m512i qk512_min(__m512i a, __m512i b) { return _mm512_min_epi32(a, b
 QK_INLINE int qk512_all_zero(__m512i a) { return _mm512_test_epi32_mask(a, a) == 0; }
 QK_INLINE int qk512_all_positive(__m512i a) { return _mm512_cmpgt_epi32_mask(a, _mm512_setzero_si512()) == 0xFFFF; }
 QK_INLINE __m128i qk512_saturate8(__m512i a) { return _mm512_cvtsepi32_epi8(a); }
+QK_INLINE __m256i qk512_saturate16(__m512i a) { return _mm512_cvtsepi32_epi16(a); }
+QK_INLINE void qk256_store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
+/* The first n words, n in 0...16. */
+QK_INLINE void qk256_store_first16(void *p, __m256i v, int32_t n) { _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), v); }
 QK_INLINE __m512i qk512_widen8(__m128i a) { return _mm512_cvtepi8_epi32(a); }
 QK_INLINE __m128i qk128_set1_8(int8_t x) { return _mm_set1_epi8(x); }
 QK_INLINE __m128i qk128_clamp8(__m128i a, __m128i lo, __m128i hi) { return _mm_min_epi8(_mm_max_epi8(a, lo), hi); }

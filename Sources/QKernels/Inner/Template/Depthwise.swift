@@ -48,7 +48,7 @@ struct DepthwiseLoop {
     for _ in 0..<pixelCount {
       var accumulator = initial
       for g in 0..<G { accumulator = Vec.dot(accumulator, input(list, offset, g), w[g]) }
-      if count == 16 { requantizer.store(accumulator, result) } else { requantizer.store(accumulator, result, count) }
+      if count == 16 { requantizer.store8(accumulator, result) } else { requantizer.store8(accumulator, result, count) }
       list += pointerStride
       offset &+= pixelStride
       result += outputStride
@@ -71,7 +71,7 @@ struct DepthwiseLoop {
       for g in 0..<groups {
         accumulator = Vec.dot(accumulator, input(list, offset, g), Vec.weights(weights + 64 &* g))
       }
-      if count == 16 { requantizer.store(accumulator, result) } else { requantizer.store(accumulator, result, count) }
+      if count == 16 { requantizer.store8(accumulator, result) } else { requantizer.store8(accumulator, result, count) }
       list += pointerStride
       offset &+= pixelStride
       result += outputStride

@@ -16,13 +16,16 @@ struct MatmulLoop {
   let blockBytes: Int
   let weights: UnsafePointer<Int8>
   let quantization: qk_channel_quantization
-  let output: UnsafeMutablePointer<Int8>
+  let output: UnsafeMutableRawPointer
+  /// Bytes.
   let outputStride: Int
+  /// 1 or 2.
+  let outputBytes: Int
   let channelCount: Int
   /// Room for a tile's accumulators, 64-byte aligned.
   let spilled: UnsafeMutableRawPointer
 
-  @inline(__always) init(_ args: qk_matmul_args, spilled: UnsafeMutableRawPointer) {
+  @inline(__always) init(_ args: qk_matmul_args, outputBytes: Int, spilled: UnsafeMutableRawPointer) {
     self.spilled = spilled
     rows = args.rows
     rowCount = Int(args.rowCount)
@@ -32,8 +35,9 @@ struct MatmulLoop {
     blockBytes = Int(args.rowCount) &* Int(args.rowGroups) &* 64
     weights = args.weights
     quantization = args.quantization
-    output = args.output.assumingMemoryBound(to: Int8.self)
-    outputStride = Int(args.outputStride)
+    self.outputBytes = outputBytes
+    output = args.output
+    outputStride = Int(args.outputStride) &* outputBytes
     channelCount = Int(args.channelCount)
   }
 
@@ -83,9 +87,14 @@ struct MatmulLoop {
       let first: Int = channel &+ 16 &* n
       let requantizer = Vec.Requantizer(quantization, first)
       let count = min(channelCount &- first, 16)
-      var result = output + (pixel &* outputStride &+ first)
+      var result = output + (pixel &* outputStride &+ first &* outputBytes)
       for m in 0..<MR {
-        requantizer.store(Vec.reload(spilled + (m &* NB &+ n) &* Vec.accumulatorBytes), result, count)
+        let accumulator = Vec.reload(spilled + (m &* NB &+ n) &* Vec.accumulatorBytes)
+        if outputBytes == 1 {
+          requantizer.store8(accumulator, result, count)
+        } else {
+          requantizer.store16(accumulator, result, count)
+        }
         result += outputStride
       }
     }
@@ -98,10 +107,17 @@ struct MatmulLoop {
   ) {
     let first: Int = channel &+ 16 &* n
     let requantizer = Vec.Requantizer(quantization, first)
-    var result = output + (pixel &* outputStride &+ first)
-    for m in 0..<MR {
-      requantizer.store(accumulators[m][n], result)
-      result += outputStride
+    var result = output + (pixel &* outputStride &+ first &* outputBytes)
+    if outputBytes == 1 {
+      for m in 0..<MR {
+        requantizer.store8(accumulators[m][n], result)
+        result += outputStride
+      }
+    } else {
+      for m in 0..<MR {
+        requantizer.store16(accumulators[m][n], result)
+        result += outputStride
+      }
     }
   }
 
@@ -127,12 +143,12 @@ struct MatmulLoop {
   }
 }
 
-/// The whole primitive.
+/// The whole primitive: matmul (one output byte) or matmul16 (two).
 @inline(__always)
-func matmulTemplate(_ args: UnsafePointer<qk_matmul_args>) {
+func matmulTemplate(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
   var buffer = InlineArray<24, Vec.Accumulator>(repeating: Vec.zero())
   withUnsafeMutablePointer(to: &buffer) { buffer in
-    let loop = MatmulLoop(args.pointee, spilled: UnsafeMutableRawPointer(buffer))
+    let loop = MatmulLoop(args.pointee, outputBytes: outputBytes, spilled: UnsafeMutableRawPointer(buffer))
     let pixelCount = Int(args.pointee.pixelCount)
     let blocks = (loop.channelCount &+ 15) / 16
     var block = 0

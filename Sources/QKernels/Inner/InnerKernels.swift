@@ -22,9 +22,9 @@ public struct InnerKernels {
   static var avx512VNNI: InnerKernels {
     InnerKernels(
       table: qk_inner_table(
-        matmul: qk_avx512vnni_matmul, matmul16: qk_avx512vnni_matmul16, depthwise: qk_avx512vnni_depthwise, add: qk_scalar_add, mul: qk_scalar_mul,
-        lookup: qk_scalar_lookup, max_pool: qk_scalar_max_pool, average_pool: qk_scalar_average_pool,
-        window_sum: qk_scalar_window_sum))
+        matmul: qk_avx512vnni_matmul, matmul16: qk_avx512vnni_matmul16, depthwise: qk_avx512vnni_depthwise, add: qk_avx512vnni_add, mul: qk_avx512vnni_mul,
+        lookup: qk_avx512vnni_lookup, max_pool: qk_avx512vnni_max_pool, average_pool: qk_avx512vnni_average_pool,
+        window_sum: qk_avx512vnni_window_sum))
   }
   #endif
 

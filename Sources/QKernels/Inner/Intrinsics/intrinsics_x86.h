@@ -36,6 +36,18 @@ QK_INLINE __m512i qk512_xor(__m512i a, __m512i b) { return _mm512_xor_si512(a, b
 QK_INLINE __m512i qk512_add(__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }
 QK_INLINE __m512i qk512_sub(__m512i a, __m512i b) { return _mm512_sub_epi32(a, b); }
 QK_INLINE __m512i qk512_shift_left(__m512i a, int32_t n) { return _mm512_sll_epi32(a, _mm_cvtsi32_si128(n)); }
+QK_INLINE __m512i qk512_mul(__m512i a, __m512i b) { return _mm512_mullo_epi32(a, b); }
+QK_INLINE __m512i qk512_shift_right(__m512i a, int32_t n) { return _mm512_sra_epi32(a, _mm_cvtsi32_si128(n)); }
+QK_INLINE void qk512_store_first32(void *p, __m512i v, int32_t n) { _mm512_mask_storeu_epi32(p, (__mmask16)((1u << n) - 1), v); }
+QK_INLINE __m128i qk128_max8(__m128i a, __m128i b) { return _mm_max_epi8(a, b); }
+/* Bytes of a 256-entry table, entry x + 128 for each signed byte x of index. */
+QK_INLINE __m512i qk512_lookup(__m512i index, __m512i t0, __m512i t1, __m512i t2, __m512i t3) {
+  const __m512i i = _mm512_xor_si512(index, _mm512_set1_epi8((char)0x80));
+  const __m512i low = _mm512_permutex2var_epi8(t0, i, t1), high = _mm512_permutex2var_epi8(t2, i, t3);
+  return _mm512_mask_blend_epi8(_mm512_movepi8_mask(i), low, high);
+}
+QK_INLINE __m512i qk512_load_first8(const void *p, int32_t n) { return _mm512_maskz_loadu_epi8((__mmask64)((1ull << n) - 1), p); }
+QK_INLINE void qk512_store_first8(void *p, __m512i v, int32_t n) { _mm512_mask_storeu_epi8(p, (__mmask64)((1ull << n) - 1), v); }
 QK_INLINE __m512i qk512_dpbusd(__m512i acc, __m512i u, __m512i s) { return _mm512_dpbusd_epi32(acc, u, s); }
 QK_INLINE __m512i qk512_odd(__m512i a) { return _mm512_srli_epi64(a, 32); }
 /* (a * m + 2^30) >> 31 of each lane, modd = the odd lanes of m moved down. */

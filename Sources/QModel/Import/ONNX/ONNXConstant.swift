@@ -44,7 +44,7 @@ struct ONNXConstant: Equatable {
   }
 
   /// Largest number of elements that any tensor of a model may have.
-  static let maximumElementCount = 1 << 31
+  static let maximumElementCount = Int(Int32.max)
 
   /// Returns the product of the axes if each is 0 or more and the product is at most `maximumElementCount`.
   ///
@@ -75,7 +75,7 @@ extension ONNXConstant {
   /// - Parameters:
   ///   - tensor: The tensor message.
   ///   - files: Where external data is looked up; `nil` if the model has no folder.
-  init(_ tensor: TensorProto, externalData files: ONNXExternalData?) throws(ImportError) {
+  init(_ tensor: TensorProto, externalData files: ONNXExternalData?) throws(ModelError) {
     let layout = try ONNXTensorLayout(tensor)
     if tensor.dataLocation == 1 {
       guard let files else {
@@ -90,7 +90,7 @@ extension ONNXConstant {
     }
   }
 
-  private init(rawData: ArraySlice<UInt8>, _ layout: ONNXTensorLayout, _ tensor: TensorProto) throws(ImportError) {
+  private init(rawData: ArraySlice<UInt8>, _ layout: ONNXTensorLayout, _ tensor: TensorProto) throws(ModelError) {
     guard rawData.count == layout.byteCount else {
       throw tensor.problem("it has \(rawData.count) bytes where shape \(layout.shape) needs \(layout.byteCount)")
     }
@@ -140,7 +140,7 @@ extension ONNXConstant {
     Int8(truncatingIfNeeded: bits << 4) >> 4
   }
 
-  private init(typedData tensor: TensorProto, _ layout: ONNXTensorLayout) throws(ImportError) {
+  private init(typedData tensor: TensorProto, _ layout: ONNXTensorLayout) throws(ModelError) {
     let elements: Elements
     switch layout.elementType {
     case .float32: elements = .floats(tensor.floatData)
@@ -176,7 +176,7 @@ extension ONNXConstant {
         })
     case .string, .complex64, .complex128, .float8E4M3FN, .float8E4M3FNUZ, .float8E5M2, .float8E5M2FNUZ,
       .float4E2M1, .float8E8M0:
-      throw tensor.problem("its type \(layout.elementType) is not supported")
+      throw tensor.unsupportedType()
     }
     guard elements.count == layout.elementCount else {
       throw tensor.problem(
@@ -194,10 +194,10 @@ struct ONNXTensorLayout {
   /// Bytes of the raw form.
   let byteCount: Int
 
-  init(_ tensor: TensorProto) throws(ImportError) {
+  init(_ tensor: TensorProto) throws(ModelError) {
     if tensor.isSegment { throw tensor.problem("it is one segment of a larger tensor, which is not supported") }
     guard let type = ONNXElementType(rawValue: tensor.dataType), let bitWidth = type.bitWidth else {
-      throw tensor.problem("its type \(ONNXElementType.name(ofCode: tensor.dataType)) is not supported")
+      throw tensor.unsupportedType()
     }
     var shape: [Int] = []
     for size in tensor.dims {
@@ -220,7 +220,12 @@ struct ONNXTensorLayout {
 
 extension TensorProto {
   /// An error about this tensor.
-  func problem(_ text: String) -> ImportError {
-    ImportError("tensor \"\(name)\": \(text)")
+  func problem(_ text: String) -> ModelError {
+    ModelError(.malformed, "tensor \"\(name)\": \(text)")
+  }
+
+  /// An error that says that the elements cannot be read.
+  fileprivate func unsupportedType() -> ModelError {
+    ModelError(.unsupported, "tensor \"\(name)\": the type \(ONNXElementType.name(ofCode: dataType)) is not supported")
   }
 }

@@ -25,7 +25,7 @@ final class ONNXExternalData {
   }
 
   /// Returns the `count` bytes of a tensor.
-  func bytes(of tensor: TensorProto, count: Int) throws(ImportError) -> [UInt8] {
+  func bytes(of tensor: TensorProto, count: Int) throws(ModelError) -> [UInt8] {
     let place = try Place(tensor, expectedCount: count)
     let path = try confinedPath(to: place.location, tensor)
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -47,7 +47,7 @@ final class ONNXExternalData {
     return try Self.contents(descriptor, at: place.offset, count: count, place.location, tensor)
   }
 
-  private func account(for count: Int, _ path: String, _ size: Int, _ tensor: TensorProto) throws(ImportError) {
+  private func account(for count: Int, _ path: String, _ size: Int, _ tensor: TensorProto) throws(ModelError) {
     sizes[path] = size
     let available = sizes.values.reduce(0) { Self.saturatingSum($0, $1) }
     bytesRead = Self.saturatingSum(bytesRead, count)
@@ -63,7 +63,7 @@ final class ONNXExternalData {
 
   private static func contents(
     _ descriptor: Int32, at offset: Int, count: Int, _ location: String, _ tensor: TensorProto
-  ) throws(ImportError) -> [UInt8] {
+  ) throws(ModelError) -> [UInt8] {
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
       // Each step writes the bytes [initializedCount, initializedCount + got), which is within the buffer.
       while initializedCount < count {
@@ -79,7 +79,7 @@ final class ONNXExternalData {
   }
 
   /// Resolves a location to a path that is in the folder.
-  private func confinedPath(to location: String, _ tensor: TensorProto) throws(ImportError) -> String {
+  private func confinedPath(to location: String, _ tensor: TensorProto) throws(ModelError) -> String {
     let components = location.split(separator: "/", omittingEmptySubsequences: false)
     let isRelative = components.allSatisfy { !$0.isEmpty && $0 != ".." }
     guard isRelative, !location.utf8.contains(0) else {
@@ -110,7 +110,7 @@ extension ONNXExternalData {
     var location = ""
     var offset = 0
 
-    init(_ tensor: TensorProto, expectedCount: Int) throws(ImportError) {
+    init(_ tensor: TensorProto, expectedCount: Int) throws(ModelError) {
       for (key, value) in tensor.externalData {
         switch key {
         case "location": location = value
@@ -126,7 +126,7 @@ extension ONNXExternalData {
       if location.isEmpty { throw tensor.problem("its data is in another file, which is not named") }
     }
 
-    private static func number(_ key: String, _ value: String, _ tensor: TensorProto) throws(ImportError) -> Int {
+    private static func number(_ key: String, _ value: String, _ tensor: TensorProto) throws(ModelError) -> Int {
       guard let number = Int(value), number >= 0 else {
         throw tensor.problem("the \(key) \"\(value)\" of its external data is not a size")
       }

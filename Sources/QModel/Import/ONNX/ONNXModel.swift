@@ -12,11 +12,11 @@ struct ModelProto {
   var functionNames: [String] = []
 
   /// Parses a file; throws where the wire format is broken, whatever the bytes.
-  init(bytes: [UInt8]) throws(ImportError) {
+  init(bytes: [UInt8]) throws(ModelError) {
     try merge(ProtobufReader(bytes[...], messageName: "ModelProto"))
   }
 
-  private mutating func merge(_ source: ProtobufReader) throws(ImportError) {
+  private mutating func merge(_ source: ProtobufReader) throws(ModelError) {
     var reader = source
     while let field = try reader.nextField() {
       switch field.number {
@@ -36,7 +36,7 @@ struct ModelProto {
     }
   }
 
-  private static func functionName(_ source: ProtobufReader) throws(ImportError) -> String {
+  private static func functionName(_ source: ProtobufReader) throws(ModelError) -> String {
     var reader = source
     var name = ""
     while let field = try reader.nextField() {
@@ -52,7 +52,7 @@ struct OperatorSetIdProto {
   var domain = ""
   var version: Int64 = 0
 
-  fileprivate mutating func merge(_ source: ProtobufReader) throws(ImportError) {
+  fileprivate mutating func merge(_ source: ProtobufReader) throws(ModelError) {
     var reader = source
     while let field = try reader.nextField() {
       switch field.number {
@@ -75,7 +75,7 @@ struct GraphProto {
   /// Number of sparse initializers, which are not supported.
   var sparseInitializerCount = 0
 
-  fileprivate mutating func merge(_ source: ProtobufReader) throws(ImportError) {
+  fileprivate mutating func merge(_ source: ProtobufReader) throws(ModelError) {
     var reader = source
     while let field = try reader.nextField() {
       switch field.number {
@@ -105,7 +105,7 @@ struct NodeProto {
   var attributes: [AttributeProto] = []
   var domain = ""
 
-  fileprivate init(_ source: ProtobufReader) throws(ImportError) {
+  fileprivate init(_ source: ProtobufReader) throws(ModelError) {
     var reader = source
     while let field = try reader.nextField() {
       switch field.number {
@@ -152,7 +152,7 @@ struct AttributeProto {
   var ints: [Int64] = []
   var strings: [ArraySlice<UInt8>] = []
 
-  fileprivate init(_ source: ProtobufReader) throws(ImportError) {
+  fileprivate init(_ source: ProtobufReader) throws(ModelError) {
     var reader = source
     // Files of the first format versions give no type; then the field that is present tells.
     var present = Kind.undefined
@@ -241,15 +241,15 @@ struct TensorProto {
   init() {}
 
   /// Parses a tensor that stands in a file of its own, as in the ONNX test data sets.
-  init(bytes: [UInt8]) throws(ImportError) {
+  init(bytes: [UInt8]) throws(ModelError) {
     try self.init(ProtobufReader(bytes[...], messageName: "TensorProto"))
   }
 
-  fileprivate init(_ source: ProtobufReader) throws(ImportError) {
+  fileprivate init(_ source: ProtobufReader) throws(ModelError) {
     try merge(source)
   }
 
-  fileprivate mutating func merge(_ source: ProtobufReader) throws(ImportError) {
+  fileprivate mutating func merge(_ source: ProtobufReader) throws(ModelError) {
     var reader = source
     while let field = try reader.nextField() {
       switch field.number {
@@ -275,7 +275,7 @@ struct TensorProto {
     }
   }
 
-  private static func keyAndValue(_ source: ProtobufReader) throws(ImportError) -> (key: String, value: String) {
+  private static func keyAndValue(_ source: ProtobufReader) throws(ModelError) -> (key: String, value: String) {
     var reader = source
     var key = ""
     var value = ""
@@ -303,7 +303,7 @@ struct ValueInfoProto {
   var name = ""
   var type: ValueType?
 
-  fileprivate init(_ source: ProtobufReader) throws(ImportError) {
+  fileprivate init(_ source: ProtobufReader) throws(ModelError) {
     var reader = source
     while let field = try reader.nextField() {
       switch field.number {
@@ -314,7 +314,7 @@ struct ValueInfoProto {
     }
   }
 
-  private mutating func mergeType(_ source: ProtobufReader) throws(ImportError) {
+  private mutating func mergeType(_ source: ProtobufReader) throws(ModelError) {
     var reader = source
     while let field = try reader.nextField() {
       switch field.number {
@@ -336,7 +336,7 @@ struct ValueInfoProto {
     }
   }
 
-  private mutating func mergeTensorType(_ source: ProtobufReader) throws(ImportError) {
+  private mutating func mergeTensorType(_ source: ProtobufReader) throws(ModelError) {
     var elementType: Int32 = 0
     var shape: [DimensionProto]?
     if case .tensor(let known, let dimensions) = type {
@@ -375,7 +375,7 @@ enum DimensionProto: Equatable {
   /// Neither.
   case unknown
 
-  fileprivate init(_ source: ProtobufReader) throws(ImportError) {
+  fileprivate init(_ source: ProtobufReader) throws(ModelError) {
     self = .unknown
     var reader = source
     while let field = try reader.nextField() {

@@ -45,7 +45,7 @@ struct ProtobufReader {
   }
 
   /// Reads the next tag; `nil` at the end of the message.
-  mutating func nextField() throws(ImportError) -> ProtobufField? {
+  mutating func nextField() throws(ModelError) -> ProtobufField? {
     if position == bytes.endIndex { return nil }
     let offset = position
     let tag = try varint(at: offset)
@@ -59,7 +59,7 @@ struct ProtobufReader {
   }
 
   /// Steps over a field that the importer does not use.
-  mutating func skip(_ field: ProtobufField) throws(ImportError) {
+  mutating func skip(_ field: ProtobufField) throws(ModelError) {
     switch field.wireType {
     case .varint: _ = try varint(at: field.offset)
     case .fixed64: try advance(by: 8, field)
@@ -69,18 +69,18 @@ struct ProtobufReader {
   }
 
   /// Reads an `int64` (also `uint64` and enum fields, as their bit pattern).
-  mutating func int64(_ field: ProtobufField) throws(ImportError) -> Int64 {
+  mutating func int64(_ field: ProtobufField) throws(ModelError) -> Int64 {
     try expect(.varint, field)
     return Int64(bitPattern: try varint(at: field.offset))
   }
 
   /// Reads an `int32` or enum; protobuf says that the upper bits are dropped.
-  mutating func int32(_ field: ProtobufField) throws(ImportError) -> Int32 {
+  mutating func int32(_ field: ProtobufField) throws(ModelError) -> Int32 {
     Int32(truncatingIfNeeded: try int64(field))
   }
 
   /// Reads a `float`.
-  mutating func float(_ field: ProtobufField) throws(ImportError) -> Float {
+  mutating func float(_ field: ProtobufField) throws(ModelError) -> Float {
     try expect(.fixed32, field)
     let start = position
     try advance(by: 4, field)
@@ -88,7 +88,7 @@ struct ProtobufReader {
   }
 
   /// Reads a `bytes` field as a slice of the file.
-  mutating func data(_ field: ProtobufField) throws(ImportError) -> ArraySlice<UInt8> {
+  mutating func data(_ field: ProtobufField) throws(ModelError) -> ArraySlice<UInt8> {
     try expect(.lengthDelimited, field)
     return try payload(field)
   }
@@ -96,7 +96,7 @@ struct ProtobufReader {
   /// Reads a `string` field, which must be UTF-8.
   ///
   /// Repairing it instead could make two different tensor names equal.
-  mutating func string(_ field: ProtobufField) throws(ImportError) -> String {
+  mutating func string(_ field: ProtobufField) throws(ModelError) -> String {
     guard let text = String(validating: try data(field), as: UTF8.self) else {
       throw malformed("field \(field.number) is not valid UTF-8", at: field.offset)
     }
@@ -104,12 +104,12 @@ struct ProtobufReader {
   }
 
   /// Returns a reader of an embedded message.
-  mutating func message(_ field: ProtobufField, named name: StaticString) throws(ImportError) -> ProtobufReader {
+  mutating func message(_ field: ProtobufField, named name: StaticString) throws(ModelError) -> ProtobufReader {
     ProtobufReader(try data(field), messageName: name)
   }
 
   /// Appends a repeated `int64` (or `uint64`, as its bit pattern), packed or not.
-  mutating func appendInt64s(_ field: ProtobufField, to values: inout [Int64]) throws(ImportError) {
+  mutating func appendInt64s(_ field: ProtobufField, to values: inout [Int64]) throws(ModelError) {
     guard field.wireType == .lengthDelimited else {
       values.append(try int64(field))
       return
@@ -121,7 +121,7 @@ struct ProtobufReader {
   }
 
   /// Appends a repeated `int32`, packed or not.
-  mutating func appendInt32s(_ field: ProtobufField, to values: inout [Int32]) throws(ImportError) {
+  mutating func appendInt32s(_ field: ProtobufField, to values: inout [Int32]) throws(ModelError) {
     guard field.wireType == .lengthDelimited else {
       values.append(try int32(field))
       return
@@ -133,7 +133,7 @@ struct ProtobufReader {
   }
 
   /// Appends a repeated `float`, packed or not.
-  mutating func appendFloats(_ field: ProtobufField, to values: inout [Float]) throws(ImportError) {
+  mutating func appendFloats(_ field: ProtobufField, to values: inout [Float]) throws(ModelError) {
     guard field.wireType == .lengthDelimited else {
       values.append(try float(field))
       return
@@ -151,7 +151,7 @@ struct ProtobufReader {
   }
 
   /// Appends a repeated `double`, packed or not.
-  mutating func appendDoubles(_ field: ProtobufField, to values: inout [Double]) throws(ImportError) {
+  mutating func appendDoubles(_ field: ProtobufField, to values: inout [Double]) throws(ModelError) {
     let packed: ArraySlice<UInt8>
     switch field.wireType {
     case .lengthDelimited: packed = try payload(field)
@@ -173,19 +173,19 @@ struct ProtobufReader {
   }
 
   /// An error about the message being read.
-  func malformed(_ problem: String, at offset: Int) -> ImportError {
-    ImportError("byte \(offset): \(messageName): \(problem)")
+  func malformed(_ problem: String, at offset: Int) -> ModelError {
+    ModelError(.malformed, "byte \(offset): \(messageName): \(problem)")
   }
 
-  private func wrongWireType(_ field: ProtobufField) -> ImportError {
+  private func wrongWireType(_ field: ProtobufField) -> ModelError {
     malformed("field \(field.number) has the wrong wire type \(field.wireType)", at: field.offset)
   }
 
-  private func expect(_ wireType: ProtobufWireType, _ field: ProtobufField) throws(ImportError) {
+  private func expect(_ wireType: ProtobufWireType, _ field: ProtobufField) throws(ModelError) {
     if field.wireType != wireType { throw wrongWireType(field) }
   }
 
-  private mutating func advance(by count: Int, _ field: ProtobufField) throws(ImportError) {
+  private mutating func advance(by count: Int, _ field: ProtobufField) throws(ModelError) {
     guard count <= bytes.endIndex - position else {
       throw malformed(
         "field \(field.number) needs \(count) bytes, \(bytes.endIndex - position) are left", at: field.offset)
@@ -193,7 +193,7 @@ struct ProtobufReader {
     position += count
   }
 
-  private mutating func payload(_ field: ProtobufField) throws(ImportError) -> ArraySlice<UInt8> {
+  private mutating func payload(_ field: ProtobufField) throws(ModelError) -> ArraySlice<UInt8> {
     let length = try varint(at: field.offset)
     guard let count = Int(exactly: length), count <= bytes.endIndex - position else {
       throw malformed(
@@ -211,7 +211,7 @@ struct ProtobufReader {
   }
 
   /// Reads a varint of at most ten bytes that fits 64 bits.
-  private mutating func varint(at offset: Int) throws(ImportError) -> UInt64 {
+  private mutating func varint(at offset: Int) throws(ModelError) -> UInt64 {
     var value: UInt64 = 0
     var shift: UInt64 = 0
     while position < bytes.endIndex {

@@ -95,7 +95,7 @@ import Testing
     ONNXTensorWriter("t", [1], type: 13, .uint64s([-1])),
   ])
   func aTensorThatContradictsItselfIsRefused(tensor: ONNXTensorWriter) {
-    #expect(throws: ImportError.self) { try decoded(tensor) }
+    #expect(throws: ModelError.self) { try decoded(tensor) }
   }
 }
 
@@ -152,13 +152,13 @@ import Testing
   ] as [[(String, String)]])
   func anythingElseIsRefused(entries: [(String, String)]) throws {
     try withFolder { folder in
-      #expect(throws: ImportError.self) { try read(entries, from: folder) }
+      #expect(throws: ModelError.self) { try read(entries, from: folder) }
     }
   }
 
   @Test func aModelWithoutFolderHasNoExternalData() throws {
     let tensor = ONNXTensorWriter("w", [4], type: 2, .external([("location", "weights.bin")]))
-    #expect(throws: ImportError.self) { try ONNXConstant(TensorProto(bytes: tensor.bytes), externalData: nil) }
+    #expect(throws: ModelError.self) { try ONNXConstant(TensorProto(bytes: tensor.bytes), externalData: nil) }
   }
 
   @Test func aSmallFileCannotBeMultiplied() throws {
@@ -167,7 +167,7 @@ import Testing
       let writer = ONNXTensorWriter("w", [64], type: 2, .external([("location", "data/weights.bin")]))
       let tensor = try TensorProto(bytes: writer.bytes)
       for _ in 0..<4 { _ = try ONNXConstant(tensor, externalData: files) }
-      #expect(throws: ImportError.self) {
+      #expect(throws: ModelError.self) {
         for _ in 0..<4 { _ = try ONNXConstant(tensor, externalData: files) }
       }
     }

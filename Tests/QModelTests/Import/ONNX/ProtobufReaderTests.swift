@@ -25,7 +25,7 @@ import Testing
   func badVarintIsRefused(bytes: [UInt8]) throws {
     var source = reader([0x08] + bytes)
     let field = try #require(try source.nextField())
-    #expect(throws: ImportError.self) { try source.int64(field) }
+    #expect(throws: ModelError.self) { try source.int64(field) }
   }
 
   @Test(arguments: [
@@ -35,7 +35,7 @@ import Testing
   ] as [[UInt8]])
   func badTagIsRefused(bytes: [UInt8]) {
     var source = reader(bytes)
-    #expect(throws: ImportError.self) { try source.nextField() }
+    #expect(throws: ModelError.self) { try source.nextField() }
   }
 
   @Test func repeatedNumbersArePackedOrNot() throws {
@@ -78,7 +78,7 @@ import Testing
       var integers: [Int64] = []
       var floats: [Float] = []
       var doubles: [Double] = []
-      #expect(throws: ImportError.self) {
+      #expect(throws: ModelError.self) {
         switch field {
         case 1: try source.appendInt64s(tag, to: &integers)
         case 2: try source.appendFloats(tag, to: &floats)
@@ -94,30 +94,30 @@ import Testing
     let outer = try #require(try source.nextField())
     var inner = try source.message(outer, named: "Inner")
     let field = try #require(try inner.nextField())
-    #expect(throws: ImportError.self) { try inner.data(field) }
+    #expect(throws: ModelError.self) { try inner.data(field) }
   }
 
   @Test func aHugeLengthIsRefused() throws {
     var source = reader([0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01])
     let field = try #require(try source.nextField())
-    #expect(throws: ImportError.self) { try source.skip(field) }
+    #expect(throws: ModelError.self) { try source.skip(field) }
   }
 
   @Test func theWrongWireTypeIsRefused() throws {
     let bytes = ProtobufWriter.message { $0.float(1, 1) }
     var source = reader(bytes)
     let field = try #require(try source.nextField())
-    #expect(throws: ImportError.self) { try source.int64(field) }
-    #expect(throws: ImportError.self) { try source.string(field) }
+    #expect(throws: ModelError.self) { try source.int64(field) }
+    #expect(throws: ModelError.self) { try source.string(field) }
     var doubles: [Double] = []
-    #expect(throws: ImportError.self) { try source.appendDoubles(field, to: &doubles) }
+    #expect(throws: ModelError.self) { try source.appendDoubles(field, to: &doubles) }
     #expect(try source.float(field) == 1)
   }
 
   @Test func textMustBeUTF8() throws {
     var source = reader([0x0A, 0x02, 0xC3, 0x28])
     let field = try #require(try source.nextField())
-    #expect(throws: ImportError.self) { try source.string(field) }
+    #expect(throws: ModelError.self) { try source.string(field) }
   }
 
   @Test func skippingStepsOverEachWireType() throws {

@@ -145,22 +145,18 @@ private struct LayerComparison: Sendable {
   private let compared: [(tensor: TensorID, info: TensorInfo, op: String)]
   /// Index in `compared` of a tensor.
   private let places: [TensorID: Int]
-  /// Constants and initial state as floats.
-  private let constants: [FloatTensor?]
+  /// Indices in `compared`, by the moment at which the `.qkm` has their values.
+  private let placesByMoment: [TensorAvailability: [Int]]
 
   init(_ graph: Graph, _ model: VerifiedModel) throws {
     self.graph = graph
     self.model = model
     evaluator = try ReferenceEvaluator(graph)
-    constants = graph.tensors.map { tensor in
-      tensor.floatValues()
-        ?? (tensor.isVariable ? FloatTensor(shape: tensor.shape, repeating: 0) : nil)
-    }
-    let computed = Set(model.inputs.map(\.index) + model.steps.flatMap(\.outputs))
+    let availability = model.availability
     var byName: [String: TensorInfo] = [:]
-    for index in computed.sorted() {
-      let info = model.tensors[index]
-      if let name = info.name, !name.isEmpty { byName[name] = info }
+    for info in model.tensors {
+      guard case .step = availability[info.index], let name = info.name, !name.isEmpty else { continue }
+      byName[name] = info
     }
     var compared: [(tensor: TensorID, info: TensorInfo, op: String)] = []
     var places: [TensorID: Int] = [:]
@@ -178,6 +174,7 @@ private struct LayerComparison: Sendable {
     }
     self.compared = compared
     self.places = places
+    placesByMoment = Dictionary(grouping: compared.indices) { availability[compared[$0].info.index] }
   }
 
   func emptySums() -> ComparisonSums {
@@ -195,13 +192,12 @@ private struct LayerComparison: Sendable {
     let found = integerValues(inputs, session)
     // From the inputs on, in float.
     var expected = [[Float]?](repeating: nil, count: compared.count)
-    evaluator.resetState()
     let graphInputs = zip(graph.inputs, inputs).map { tensor, values in
       FloatTensor(shape: graph.tensors[tensor].shape, values: inGraphLayout(values, graph.tensors[tensor]))
     }
-    let outputs = try evaluator.run(graphInputs, observe: { tensor, value in
-      if let place = places[tensor] { expected[place] = value.values }
-    })
+    evaluator.resetState()
+    let outputs = try evaluator.run(
+      graphInputs, observe: { tensor, value in if let place = places[tensor] { expected[place] = value.values } })
     for place in compared.indices {
       guard let expected = expected[place], let found = found[place] else { continue }
       sums.total[place].add(expected: expected, found: found, range: range(compared[place].info))
@@ -211,45 +207,33 @@ private struct LayerComparison: Sendable {
       sums.outputs[index].add(expected: output.values, found: found, range: range(model.outputs[index]))
       if argmax(output.values) == argmax(found) { sums.agreements[index] += 1 }
     }
-    addOwnErrors(graphInputs, found, to: &sums)
-  }
-
-  /// Evaluates each node on the values that the integer model had.
-  private func addOwnErrors(_ inputs: [FloatTensor], _ found: [[Float]?], to sums: inout ComparisonSums) {
-    var values = constants
-    func settle(_ tensor: TensorID, _ value: FloatTensor) {
-      guard let place = places[tensor], let found = found[place] else {
-        values[tensor] = value
-        return
-      }
-      sums.own[place].add(expected: value.values, found: found, range: range(compared[place].info))
-      values[tensor] = FloatTensor(shape: value.shape, values: found)
-    }
-    for (tensor, value) in zip(graph.inputs, inputs) { settle(tensor, value) }
-    for node in graph.nodes {
-      var context = EvaluationContext()
-      let results = node.op.definition.evaluate(
-        node.inputs.map { operand in operand.flatMap { values[$0] } }, context: &context)
-      for (tensor, value) in zip(node.outputs, results) { settle(tensor, value) }
-    }
+    // Each node on the values that the integer model had.
+    var own = sums.own
+    evaluator.resetState()
+    _ = try evaluator.run(
+      graphInputs,
+      replace: { tensor, value in
+        guard let place = places[tensor], let found = found[place] else { return nil }
+        own[place].add(expected: value.values, found: found, range: range(compared[place].info))
+        return FloatTensor(shape: value.shape, values: found)
+      })
+    sums.own = own
   }
 
   /// The real values of every compared tensor in a run of the integer model, in stored layout.
   private func integerValues(_ inputs: [[Float]], _ session: Session) -> [[Float]?] {
     var found = [[Float]?](repeating: nil, count: compared.count)
-    var wanted: [Int: [Int]] = [:]
-    for (place, entry) in compared.enumerated() { wanted[entry.info.index, default: []].append(place) }
-    func keep(_ tensor: Int) {
-      for place in wanted[tensor] ?? [] { found[place] = storedValues(session, compared[place].info) }
+    func keep(_ moment: TensorAvailability) {
+      for place in placesByMoment[moment] ?? [] { found[place] = storedValues(session, compared[place].info) }
     }
     session.reset()
     for (index, values) in inputs.enumerated() {
       values.withUnsafeBufferPointer { session.setInput(index, quantizing: $0) }
-      keep(session.inputs[index].index)
     }
-    for (index, step) in session.steps.enumerated() {
+    keep(.input)
+    for index in session.steps.indices {
       session.runStep(index)
-      for tensor in step.outputs { keep(tensor) }
+      keep(.step(index))
     }
     return found
   }

@@ -48,11 +48,14 @@ public struct ReferenceEvaluator: Sendable {
   /// - Parameters:
   ///   - inputs: one per graph input, in order, of exactly the input's shape (in the graph's layout).
   ///   - observe: called with every input and every computed tensor as soon as it is known, in node order.
+  ///   - replace: called after `observe`; a value that it returns, of the same shape, takes the tensor's place for the
+  ///     nodes that follow. So a node can be evaluated on what another implementation computed before it.
   ///   - observeInternal: called with the index of a node and a value inside it (recurrent ops, SVDF).
   /// - Returns: one tensor per graph output.
   /// - Throws: ``ModelError`` of kind `mismatch` if the inputs do not fit.
   public mutating func run(
     _ inputs: [FloatTensor], observe: ((TensorID, FloatTensor) -> Void)? = nil,
+    replace: ((TensorID, FloatTensor) -> FloatTensor?)? = nil,
     observeInternal: ((Int, InternalValue, FloatTensor) -> Void)? = nil
   ) throws(ModelError) -> [FloatTensor] {
     guard inputs.count == graph.inputs.count else {
@@ -66,8 +69,8 @@ public struct ReferenceEvaluator: Sendable {
           "input '\(graph.tensors[tensor].name)' has shape \(graph.tensors[tensor].shape), the array has \(value.shape)"
         )
       }
-      values[tensor] = value
       observe?(tensor, value)
+      values[tensor] = replace?(tensor, value) ?? value
     }
     for (index, node) in graph.nodes.enumerated() {
       let operands = node.inputs.map { operand in operand.flatMap { values[$0] ?? constants[$0] ?? state[$0] } }
@@ -75,8 +78,8 @@ public struct ReferenceEvaluator: Sendable {
         observeInternal: observeInternal.map { observer in { observer(index, $0, $1) } })
       let results = node.op.definition.evaluate(operands, context: &context)
       for (tensor, value) in zip(node.outputs, results) {
-        values[tensor] = value
         observe?(tensor, value)
+        values[tensor] = replace?(tensor, value) ?? value
       }
       for (operand, value) in context.stateUpdates {
         if operand < node.inputs.count, let tensor = node.inputs[operand], state[tensor] != nil {

@@ -1,6 +1,8 @@
 /// The subcommands, in the order of the help.
 let allCommands: [Command] = [
+  QuantizeCommand.command,
   InferCommand.command,
   InspectCommand.command,
+  VerifyCommand.command,
   BenchCommand.command,
 ]

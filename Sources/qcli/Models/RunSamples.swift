@@ -21,7 +21,7 @@ func runSamples(
   }
   trace?.prepare(sampleCount: count)
 
-  let progressBox = ProgressBox(progress)
+  let line = SharedProgress(progress)
   // Sessions are used by one worker each, and every sample writes its own part of the builders.
   nonisolated(unsafe) let shared = (sessions: sessions, outputs: outputs, trace: trace, samples: samples)
   parallelFor(count: count, threads: workers) { sample, worker in
@@ -44,16 +44,8 @@ func runSamples(
     for (index, builder) in shared.outputs.enumerated() {
       builder.store(session, tensor: session.outputs[index].index, sample: sample)
     }
-    if worker == 0 { progressBox.update(sample, of: count) }
+    if worker == 0 { line.update(sample + 1, of: count) }
   }
-  progressBox.finish()
+  line.finish()
   return outputs.map { $0.array() }
-}
-
-/// A progress line that only the first worker touches.
-private final class ProgressBox: @unchecked Sendable {
-  private var line: ProgressLine?
-  init(_ line: ProgressLine?) { self.line = line }
-  func update(_ done: Int, of total: Int) { line?.update(done, of: total) }
-  func finish() { line?.finish() }
 }

@@ -8,12 +8,24 @@ final class TraceRecorder: @unchecked Sendable {
   private let isRaw: Bool
   /// The tensors to write, by index.
   private var builders: [Int: ArrayBuilder] = [:]
+  /// The named tensors that a run computes, in the order of the file.
+  private let recordedTensors: [Int]
+  private let tensorsByMoment: [TensorAvailability: [Int]]
 
   /// - Parameter isRaw: whether to write integers instead of real values.
   init(model: VerifiedModel, folder: String, isRaw: Bool) {
     self.model = model
     self.folder = folder
     self.isRaw = isRaw
+    let availability = model.availability
+    recordedTensors = model.tensors.indices.filter { tensor in
+      guard let name = model.tensors[tensor].name, !name.isEmpty else { return false }
+      switch availability[tensor] {
+      case .input, .step, .state: return true
+      case .always, .never: return false
+      }
+    }
+    tensorsByMoment = Dictionary(grouping: recordedTensors) { availability[$0] }
   }
 
   /// Makes room for `sampleCount` samples of every named activation.
@@ -29,17 +41,15 @@ final class TraceRecorder: @unchecked Sendable {
   /// Runs a session whose inputs are set, and records its tensors: each right after the step that computes it, since its
   /// memory is reused later.
   func run(_ session: Session, sample: Int) {
-    for info in model.inputs { builders[info.index]?.store(session, tensor: info.index, sample: sample) }
-    for (index, step) in model.steps.enumerated() {
-      session.runStep(index)
-      for tensor in step.outputs { builders[tensor]?.store(session, tensor: tensor, sample: sample) }
+    func record(_ moment: TensorAvailability) {
+      for tensor in tensorsByMoment[moment] ?? [] { builders[tensor]?.store(session, tensor: tensor, sample: sample) }
     }
-  }
-
-  /// The named tensors that a run computes, in the order of the file.
-  private var recordedTensors: [Int] {
-    let computed = Set(model.inputs.map(\.index) + model.steps.flatMap(\.outputs))
-    return model.tensors.indices.filter { computed.contains($0) && model.tensors[$0].name?.isEmpty == false }
+    record(.input)
+    for index in model.steps.indices {
+      session.runStep(index)
+      record(.step(index))
+    }
+    record(.state)
   }
 
   /// The files, one per tensor, and an index of them.

@@ -81,3 +81,16 @@ struct ProgressLine {
     isVisible = false
   }
 }
+
+/// A progress line that work on several threads updates: only one of the threads may call it at a time.
+final class SharedProgress: @unchecked Sendable {
+  private var line: ProgressLine?
+
+  init(_ line: ProgressLine?) { self.line = line }
+
+  /// Shows that `done` of `total` units are finished.
+  func update(_ done: Int, of total: Int) { line?.update(done, of: total) }
+
+  /// Removes the line.
+  func finish() { line?.finish() }
+}

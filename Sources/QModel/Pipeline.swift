@@ -42,9 +42,7 @@ public enum Pipeline {
   /// - Throws: `ModelError.Kind.unsupported` with every node that no kernel can run.
   public static func compile(_ quantized: QuantizedGraph, options: CompileOptions = CompileOptions())
     throws(ModelError) -> CompiledModel
-  {
-    throw ModelError(.unsupported, "the plan compiler knows no op")
-  }
+  { try CompiledModel(quantized, options: options) }
 }
 
 /// Samples for a model's inputs, read one at a time.

@@ -116,7 +116,7 @@ struct PlanBuilder {
   /// Plans memory and writes the file.
   ///
   /// - Throws: `ModelError.Kind.unsupported` for a model whose file, arena or state exceeds 2 GiB.
-  func build(names keepNames: Bool, provenance: String) throws(ModelError) -> [UInt8] {
+  func build(names keepNames: Bool, provenance: String, selfTest: [UInt8] = []) throws(ModelError) -> [UInt8] {
     let memory = ArenaAssignment(self)
     // Aliases follow their roots, so that a reader can tell what shares memory on purpose.
     let order = tensors.indices.sorted { (root(of: $0), $0) < (root(of: $1), $1) }
@@ -188,6 +188,7 @@ struct PlanBuilder {
     header.paramsByteCount = UInt32(truncatingIfNeeded: params.count)
     header.namesByteCount = UInt32(truncatingIfNeeded: names.count)
     header.provenanceByteCount = UInt32(provenance.utf8.count)
+    header.selfTestByteCount = UInt32(truncatingIfNeeded: selfTest.count)
     header.constantsByteCount = UInt32(truncatingIfNeeded: constants.count + ModelFormat.readSlack)
 
     var file = [UInt8](repeating: 0, count: MemoryLayout<ModelHeader>.size)
@@ -202,7 +203,7 @@ struct PlanBuilder {
     header.paramsOffset = section(params)
     header.namesOffset = section(names)
     header.provenanceOffset = section([UInt8](provenance.utf8))
-    header.selfTestOffset = section([])
+    header.selfTestOffset = section(selfTest)
     header.constantsOffset = section(constants + [UInt8](repeating: 0, count: ModelFormat.readSlack))
     file.pad(toMultipleOf: ModelFormat.sectionAlignment)
 

@@ -63,6 +63,20 @@ public final class Session {
   /// Runs step `index` alone, for traces and timing; a run is every step in order.
   public func runStep(_ index: Int) { runner.runStep(index) }
 
+  /// The CRC-32 of all outputs of step `index`, right after it ran.
+  public func outputChecksum(ofStep index: Int) -> UInt32 { runner.outputChecksum(ofStep: index) }
+
+  /// The first step whose outputs differ from those in the file's self-test, nil when all agree.
+  ///
+  /// - Throws: `ModelError.Kind.mismatch` when the file carries no self-test.
+  public func firstFailingStep() throws(ModelError) -> Int? {
+    do throws(Status) {
+      return try runner.firstFailingStep()
+    } catch {
+      throw ModelError(.mismatch, "the model carries no self-test", hint: "quantize it again with --self-test")
+    }
+  }
+
   /// The memory of tensor `index` of ``VerifiedModel/tensors``, in stored layout. An activation's bytes are valid from
   /// the step that computes it until a later step reuses its memory; read it right after ``runStep(_:)``.
   public func withTensor<Result>(_ index: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> Result) rethrows

@@ -37,13 +37,17 @@ public struct ChannelQuantization: BitwiseCopyable, Sendable {
 
   /// Throws unless every array lies in the file and every value is in its domain, for `channelCount` output channels,
   /// `weightByteCount` bytes of packed weights, and an output range of `lowest...highest`.
+  ///
+  /// - Parameter biasRows: how many sets of biases and weight sums stand one after another.
   func validate(
-    _ view: StepView, channelCount: Int, weightByteCount: Int, lowest: Int32 = -128, highest: Int32 = 127
+    _ view: StepView, channelCount: Int, weightByteCount: Int, biasRows: Int = 1, lowest: Int32 = -128,
+    highest: Int32 = 127
   ) throws(Status) {
     let padded = (channelCount &+ 15) / 16 &* 16
+    let biasBytes = try checkedProduct(padded &* 4, biasRows)
     try view.requireConstant(weights, byteCount: weightByteCount, alignment: 64)
-    try view.requireConstant(bias, byteCount: padded &* 4, alignment: 64)
-    try view.requireConstant(weightSums, byteCount: padded &* 4, alignment: 64)
+    try view.requireConstant(bias, byteCount: biasBytes, alignment: 64)
+    try view.requireConstant(weightSums, byteCount: biasBytes, alignment: 64)
     try view.requireConstant(multiplier, byteCount: padded &* 4, alignment: 64)
     try view.requireConstant(shift, byteCount: padded &* 4, alignment: 64)
     let multipliers = view.model.constant(multiplier).assumingMemoryBound(to: Int32.self)
@@ -65,13 +69,6 @@ public struct ChannelQuantization: BitwiseCopyable, Sendable {
       shift: context.constant(shift, as: Int32.self),
       outputZeroPoint: outputZeroPoint, outputMin: outputMin, outputMax: outputMax)
   }
-}
-
-/// Throws unless the multiplier is 0 or in 2^30..<2^31 in magnitude (negative: a subtraction) and the shift in -31...30.
-func requireMultiplier(_ multiplier: Int32, shift: Int32) throws(Status) {
-  guard multiplier == 0 || multiplier >= 1 << 30 || (multiplier <= -(1 << 30) && multiplier != Int32.min),
-    shift >= -31, shift <= 30
-  else { throw .badQuantization }
 }
 
 /// Throws unless `lowest <= min <= max <= highest` and the zero point is in `lowest...highest`.

@@ -3,25 +3,45 @@ import QKernelsIntrinsics
 /// Dense layer.
 ///
 /// Shapes:       input [..., I] int8 (N rows of I) · weights [O,I] int8 · bias [O] int32 · output [..., O] int8 (N rows)
-/// Quantization: real = scale × (q − zeroPoint); weights zeroPoint 0, per channel
-/// Computes:     acc = bias[o] + Σ (input − inputZeroPoint) × weights
+/// Quantization: real = scale × (q − zeroPoint); weights per channel with zeroPoint 0, or per tensor with any
+/// Computes:     acc = bias[o] + Σ (input − inputZeroPoint) × (weights − weightsZeroPoint)
 ///               output = clamp(outputZeroPoint + requantize(acc, multiplier[o], shift[o]), outputMin, outputMax)
-/// Weights:      packed [O/16][1][ceil(I/4)][16][4], zero in the padding
+/// Weights:      packed [ceil(O/16)][ceil(I/4)][16][4], zero in the padding; `weightSums` of the stored weights, the bias
+///               folds `-inputZeroPoint × Σ (weights − weightsZeroPoint)`
 /// Rounding:     double rounding.  Overflow: the plan compiler bounds each channel's worst case; here it wraps.
-/// Scratch:      none.  Aliasing: output must not overlap input.
+/// Scratch:      ``FullyConnectedParams/scratchByteCount``.  Aliasing: output must not overlap input.
 /// Source:       TFLite int8 specification, FULLY_CONNECTED; bit-exact with TensorFlow Lite Micro: yes.
 public struct FullyConnectedParams: BitwiseCopyable, Sendable {
   /// I.
   public var inputDepth: Int32
   /// O.
   public var outputDepth: Int32
+  /// The zero point of the weights: 0 unless an old model has asymmetric ones; -128...127.
+  public var weightsZeroPoint: Int32
   public var quantization: ChannelQuantization
 
   /// All fields at once.
-  public init(inputDepth: Int32, outputDepth: Int32, quantization: ChannelQuantization) {
+  public init(inputDepth: Int32, outputDepth: Int32, weightsZeroPoint: Int32 = 0, quantization: ChannelQuantization) {
     self.inputDepth = inputDepth
     self.outputDepth = outputDepth
+    self.weightsZeroPoint = weightsZeroPoint
     self.quantization = quantization
+  }
+
+  /// Bytes of scratch that the step needs: one row's biases when the weights have a zero point, else none.
+  public var scratchByteCount: Int {
+    weightsZeroPoint == 0 ? 0 : roundedUp(Int(outputDepth), toMultipleOf: 16) &* 4
+  }
+
+  /// Throws unless depths and tensors agree; returns the bytes of packed weights.
+  static func validate(_ view: StepView, inputDepth: Int32, outputDepth: Int32) throws(Status) -> Int {
+    let input = view.input(0), output = view.output(0)
+    let inputDepth = Int(inputDepth), outputDepth = Int(outputDepth)
+    guard inputDepth > 0, outputDepth > 0, inputDepth <= 1 << 20, outputDepth <= 1 << 20,
+      input.pointee.elementCount % inputDepth == 0, output.pointee.elementCount % outputDepth == 0,
+      input.pointee.elementCount / inputDepth == output.pointee.elementCount / outputDepth
+    else { throw .badParams }
+    return try checkedProduct((inputDepth + 3) / 4 * 64, (outputDepth + 15) / 16)
   }
 }
 
@@ -31,33 +51,67 @@ enum FullyConnected: Kernel {
   static func validate(_ view: StepView) throws(Status) {
     try view.requireOperands(inputs: 1, outputs: 1)
     let params = view.params(Params.self).pointee
-    let input = view.input(0), output = view.output(0)
-    try view.require(input, type: .int8)
-    try view.require(output, type: .int8)
-    let inputDepth = Int(params.inputDepth), outputDepth = Int(params.outputDepth)
-    guard inputDepth > 0, outputDepth > 0, inputDepth <= 1 << 20, outputDepth <= 1 << 20,
-      input.pointee.elementCount % inputDepth == 0, output.pointee.elementCount % outputDepth == 0,
-      input.pointee.elementCount / inputDepth == output.pointee.elementCount / outputDepth
-    else { throw .badParams }
-    let groups = (inputDepth + 3) / 4, blocks = (outputDepth + 15) / 16
-    guard let blockBytes = Int32(exactly: groups * 64), blockBytes.multipliedReportingOverflow(by: Int32(blocks)).overflow == false
-    else { throw .badParams }
-    try params.quantization.validate(view, channelCount: outputDepth, weightByteCount: Int(blockBytes) * blocks)
+    try view.require(view.input(0), type: .int8)
+    try view.require(view.output(0), type: .int8)
+    let weightBytes = try Params.validate(view, inputDepth: params.inputDepth, outputDepth: params.outputDepth)
+    guard params.weightsZeroPoint >= -128, params.weightsZeroPoint <= 127 else { throw .badQuantization }
+    try params.quantization.validate(view, channelCount: Int(params.outputDepth), weightByteCount: weightBytes)
+    try view.requireScratch(params.scratchByteCount)
   }
 
   static func run(_ context: StepContext) {
-    let params = context.view.params(Params.self)
-    let inputDepth = params.pointee.inputDepth
-    var row: UnsafePointer<Int8>? = context.input(0, as: Int8.self)
+    let params = context.view.params(Params.self).pointee
+    let rowCount = Int32(truncatingIfNeeded: context.view.input(0).pointee.elementCount) / params.inputDepth
+    let quantization = params.quantization.resolved(context)
+    if params.weightsZeroPoint == 0 {
+      multiply(context, params, quantization, firstRow: 0, rowCount: rowCount)
+      return
+    }
+    // One row at a time: its share -weightsZeroPoint × Σ input is the same for every channel and goes into the bias.
+    let input = context.input(0, as: Int8.self)
+    let depth = Int(params.inputDepth)
+    let lanes = roundedUp(Int(params.outputDepth), toMultipleOf: 16)
+    let rowBias = context.scratch.assumingMemoryBound(to: Int32.self)
+    let bias = context.constant(params.quantization.bias, as: Int32.self)
+    var rowQuantization = quantization
+    rowQuantization.bias = UnsafePointer(rowBias)
+    var row: Int32 = 0
+    while row < rowCount {
+      let share = params.weightsZeroPoint &* sum(input + Int(row) &* depth, count: depth)
+      var channel = 0
+      while channel < lanes {
+        rowBias[channel] = bias[channel] &- share
+        channel &+= 1
+      }
+      multiply(context, params, rowQuantization, firstRow: row, rowCount: 1)
+      row &+= 1
+    }
+  }
+
+  private static func multiply(
+    _ context: StepContext, _ params: Params, _ quantization: qk_channel_quantization, firstRow: Int32, rowCount: Int32
+  ) {
+    let input = context.input(0, as: Int8.self), output = context.output(0, as: Int8.self)
+    var row: UnsafePointer<Int8>? = input + Int(firstRow) &* Int(params.inputDepth)
     withUnsafePointer(to: &row) { rows in
       var args = qk_matmul_args(
-        rows: rows, pointerStride: 0, rowCount: 1, rowGroups: (inputDepth + 3) / 4, pixelStride: inputDepth,
-        pixelCount: Int32(truncatingIfNeeded: context.view.input(0).pointee.elementCount) / inputDepth,
-        weights: context.constant(params.pointee.quantization.weights, as: Int8.self),
-        quantization: params.pointee.quantization.resolved(context),
-        output: context.output(0, as: Int8.self), outputStride: params.pointee.outputDepth,
-        channelCount: params.pointee.outputDepth)
+        rows: rows, pointerStride: 0, rowCount: 1, rowGroups: (params.inputDepth &+ 3) / 4, pixelStride: params.inputDepth,
+        pixelCount: rowCount, weights: context.constant(params.quantization.weights, as: Int8.self),
+        quantization: quantization, output: output + Int(firstRow) &* Int(params.outputDepth),
+        outputStride: params.outputDepth, channelCount: params.outputDepth)
       context.inner.matmul(&args)
     }
   }
+}
+
+/// The sum of `count` values; exact for up to 2^24 of them.
+@inline(__always)
+func sum(_ values: UnsafePointer<Int8>, count: Int) -> Int32 {
+  var sum: Int32 = 0
+  var index = 0
+  while index < count {
+    sum = sum &+ Int32(values[index])
+    index &+= 1
+  }
+  return sum
 }

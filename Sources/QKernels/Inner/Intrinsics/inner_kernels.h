@@ -62,7 +62,8 @@ typedef struct {
 } qk_depthwise_args;
 
 /* add: count elements of a + b, each input rescaled to a common scale first; a step of 0 repeats one element.
- * A subtraction has a negative bMultiplier. */
+ * A subtraction has a negative bMultiplier: b is requantized with its magnitude, then subtracted (a negative factor would
+ * round exact halves the other way). */
 typedef struct {
   const int8_t *a;
   const int8_t *b;

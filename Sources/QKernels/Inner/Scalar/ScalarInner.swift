@@ -59,12 +59,13 @@ private func scalarRequantized(_ accumulator: Int32, _ channel: Int, _ q: qk_cha
 @implementation @c public func qk_scalar_add(_ args: UnsafePointer<qk_add_args>!) {
   let a = args.pointee
   let aFactor = FixedPointMultiplier(multiplier: a.aMultiplier, shift: a.aShift)
-  let bFactor = FixedPointMultiplier(multiplier: a.bMultiplier, shift: a.bShift)
+  let bFactor = FixedPointMultiplier(multiplier: abs(a.bMultiplier), shift: a.bShift)
   let outputFactor = FixedPointMultiplier(multiplier: a.outputMultiplier, shift: a.outputShift)
   for i in 0..<Int(a.count) {
     let x = (Int32(a.a[i * Int(a.aStep)]) &- a.aZeroPoint) &<< a.leftShift
     let y = (Int32(a.b[i * Int(a.bStep)]) &- a.bZeroPoint) &<< a.leftShift
-    let sum = aFactor.requantized(x) &+ bFactor.requantized(y)
+    let second = bFactor.requantized(y)
+    let sum = aFactor.requantized(x) &+ (a.bMultiplier < 0 ? 0 &- second : second)
     let output = outputFactor.requantized(sum) &+ a.outputZeroPoint
     a.output[i] = Int8(truncatingIfNeeded: min(max(output, a.outputMin), a.outputMax))
   }

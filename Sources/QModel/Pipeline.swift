@@ -7,16 +7,38 @@ public enum Pipeline {
   /// Reads a source model from a file; its format is told from its first bytes.
   ///
   /// - Parameter path: an `.onnx` (external data beside it) or a `.tflite`.
-  /// - Throws: what is malformed, or all that is unsupported at once.
+  /// - Throws: what is malformed, or all that is unsupported at once; the error names the file.
   public static func importModel(path: String) throws(ModelError) -> Graph {
-    throw ModelError(.unsupported, "no importer for this format", file: path)
+    let bytes: [UInt8]
+    do throws(FileError) {
+      bytes = try readFile(path)
+    } catch {
+      throw ModelError(error)
+    }
+    let separator = path.lastIndex(of: "/")
+    let name = separator.map { String(path[path.index(after: $0)...]) } ?? path
+    let folder = separator.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    do throws(ModelError) {
+      return try importModel(bytes: bytes, name: name, folder: folder)
+    } catch {
+      throw error.naming(file: path)
+    }
   }
 
   /// Reads a source model from its bytes.
   ///
-  /// - Parameter name: what messages call the model.
-  public static func importModel(bytes: [UInt8], name: String) throws(ModelError) -> Graph {
-    throw ModelError(.unsupported, "no importer for this format", file: name)
+  /// - Parameters:
+  ///   - name: what messages call the model.
+  ///   - folder: where an ONNX model's external data is; nil to refuse it.
+  public static func importModel(bytes: [UInt8], name: String, folder: String? = nil) throws(ModelError) -> Graph {
+    // A flatbuffer carries its identifier after the offset of its root.
+    if bytes.count >= 8, bytes[4..<8].elementsEqual("TFL3".utf8) {
+      return try TFLiteImporter.graph(from: bytes, name: name)
+    }
+    if bytes.starts(with: "QKM1".utf8) {
+      throw ModelError(.unsupported, "this is a compiled model", hint: "give the model that it was made from")
+    }
+    return try ONNXImporter.graph(from: bytes, name: name, folder: folder)
   }
 
   /// Folds, fuses and cleans a float graph. A quantized one is returned as it is.
@@ -56,4 +78,17 @@ public protocol SampleSource {
 /// How the values seen in calibration become the range of a tensor.
 public enum CalibrationMethod: String, CaseIterable, Sendable {
   case minmax, percentile, mse, entropy
+}
+
+extension ModelError {
+  /// The same failure as a model's.
+  init(_ error: FileError) {
+    switch error {
+    case .missing(let path, let detail): self.init(.missingFile, detail, file: path, hint: "check the path")
+    case .unreadable(let path, let detail):
+      self.init(.other, "cannot be read: \(detail)", file: path, hint: "check its permissions")
+    case .unwritable(let path, let detail):
+      self.init(.other, "cannot be written: \(detail)", file: path, hint: "choose a path with write permission")
+    }
+  }
 }

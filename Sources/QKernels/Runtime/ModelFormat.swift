@@ -105,7 +105,7 @@ public enum TensorStorage: UInt32, Sendable {
   case state = 2
 }
 
-/// One tensor: 64 bytes.
+/// One tensor: 68 bytes.
 public struct TensorRecord: BitwiseCopyable, Sendable {
   /// Raw value of ``StoredType``.
   public var type: UInt32 = 0
@@ -129,11 +129,14 @@ public struct TensorRecord: BitwiseCopyable, Sendable {
   /// Offset into the names section, or ``ModelFormat/none``.
   public var name: UInt32 = ModelFormat.none
   /// The axes of the source model's layout: 4 bits per axis, source axis `i` is stored axis `(sourceLayout >> 4 * i) & 15`;
-  /// ``ModelFormat/none`` when the layouts are the same.
+  /// bits 24...27 are the stored axis that counts samples, 15 for none; ``ModelFormat/none`` when there is none and the
+  /// layouts are the same.
   public var sourceLayout: UInt32 = ModelFormat.none
   /// State tensors: constants-section offset of the bytes that a reset copies in, or ``ModelFormat/none`` to fill with the
   /// zero point.
   public var initialValue: UInt32 = ModelFormat.none
+  /// The tensor's index in the source model, or ``ModelFormat/none``.
+  public var sourceIndex: UInt32 = ModelFormat.none
   /// A scalar int8 tensor without storage.
   public init() {}
 

@@ -64,11 +64,14 @@ public struct GraphTensor: Sendable {
   public var sourceLayout: [Int]?
   /// The axis that the source model leaves free and that counts samples, in this tensor; nil if there is none.
   public var batchAxis: Int?
+  /// The tensor's number in the source model, where its format numbers tensors.
+  public var sourceIndex: Int?
 
   /// A tensor of the given description.
   public init(
     name: String = "", shape: [Int], type: ElementType = .float32, data: TensorData? = nil,
-    quantization: TensorQuantization? = nil, isVariable: Bool = false, sourceLayout: [Int]? = nil, batchAxis: Int? = nil
+    quantization: TensorQuantization? = nil, isVariable: Bool = false, sourceLayout: [Int]? = nil, batchAxis: Int? = nil,
+    sourceIndex: Int? = nil
   ) {
     self.name = name
     self.shape = shape
@@ -78,6 +81,7 @@ public struct GraphTensor: Sendable {
     self.isVariable = isVariable
     self.sourceLayout = sourceLayout
     self.batchAxis = batchAxis
+    self.sourceIndex = sourceIndex
   }
 
   /// The product of the dimensions.

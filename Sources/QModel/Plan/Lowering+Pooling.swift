@@ -15,11 +15,10 @@ extension Lowering {
     let params = Pool2DParams(
       window: window, countsPadding: !isMaximum && op.countIncludePad && padded, padBottom: Int32(op.padding.bottom),
       padRight: Int32(op.padding.right), outputMin: Int32(clamp.lowerBound), outputMax: Int32(clamp.upperBound))
-    try withOutput(output, computedIn: input) { lowering, target throws(ModelError) in
-      lowering.builder.step(
-        isMaximum ? .maxPool2D : .averagePool2D, params, inputs: [try lowering.existing(input.id)], outputs: [target],
-        scratch: params.scratchByteCount(input: lowering.record(input)))
-    }
+    let source = try matching(input, output)
+    builder.step(
+      isMaximum ? .maxPool2D : .averagePool2D, params, inputs: [source], outputs: [try activation(output.id)],
+      scratch: params.scratchByteCount(input: record(input)))
   }
 
   mutating func lowerMean(_ node: Node, _ op: ReduceOp) throws(ModelError) {

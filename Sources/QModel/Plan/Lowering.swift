@@ -91,6 +91,18 @@ struct Lowering {
   }
 }
 
+// Views.
+extension Lowering {
+  mutating func lowerReshape(_ node: Node) throws(ModelError) {
+    let input = try input(node, 0), output = try output(node)
+    guard input.type == output.type else { throw unsupportedTypes(input, output) }
+    if graph.origin == .float, input.quantization != output.quantization {
+      return try requantize(try existing(input.id), to: try activation(output.id))
+    }
+    try alias(output.id, of: input.id)
+  }
+}
+
 // Operands.
 extension Lowering {
   /// A tensor of the graph with a type that a plan can store.
@@ -209,7 +221,7 @@ extension Lowering {
     let index = builder.add(
       PlanTensor(
         name: source.name, shape: operand.shape, type: operand.type, scale: operand.scale, zeroPoint: operand.zeroPoint,
-        place: place, sourceLayout: source.sourceLayout, batchAxis: source.batchAxis))
+        place: place, sourceLayout: source.sourceLayout, batchAxis: source.batchAxis, sourceIndex: source.sourceIndex))
     planned[id] = index
     return index
   }
@@ -229,9 +241,7 @@ extension Lowering {
     case .constant(let offset): _ = try add(id, place: .constant(offset))
     case .arena, .alias: _ = try add(id, place: .alias(of: root))
     case .state:
-      // The state may change before the view is read.
-      let index = try activation(id)
-      builder.step(.copy, CopyParams(), inputs: [root], outputs: [index])
+      throw ModelError(.unsupported, "a view of the state \(label(source))")
     }
   }
 

@@ -144,6 +144,7 @@ struct PlanBuilder {
       record.scaleBits = tensor.scale.bitPattern
       record.zeroPoint = Int32(truncatingIfNeeded: tensor.zeroPoint)
       record.name = nameOffset(tensor.name)
+      record.sourceIndex = tensor.sourceIndex.map { UInt32($0) } ?? ModelFormat.none
       record.sourceLayout =
         SourceLayout(axes: tensor.sourceLayout, batchAxis: tensor.batchAxis, rank: tensor.shape.count).bits
       record.offset = UInt32(truncatingIfNeeded: memory.offsets[index])

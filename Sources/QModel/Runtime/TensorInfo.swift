@@ -17,11 +17,13 @@ public struct TensorInfo: Sendable, Equatable {
   public let sourceLayout: [Int]?
   /// The stored axis, of size 1, that counts samples in the source model; nil if it has none.
   public let batchAxis: Int?
+  /// The tensor's number in the source model, where its format numbers tensors.
+  public let sourceIndex: Int?
 
   /// A description of a tensor record.
   public init(
     index: Int, name: String?, shape: [Int], type: StoredType, scale: Float, zeroPoint: Int, sourceLayout: [Int]?,
-    batchAxis: Int?
+    batchAxis: Int?, sourceIndex: Int? = nil
   ) {
     self.index = index
     self.name = name
@@ -31,6 +33,7 @@ public struct TensorInfo: Sendable, Equatable {
     self.zeroPoint = zeroPoint
     self.sourceLayout = sourceLayout
     self.batchAxis = batchAxis
+    self.sourceIndex = sourceIndex
   }
 
   /// The number of elements.
@@ -83,13 +86,16 @@ public struct StepInfo: Sendable, Equatable {
   /// Tensor indices of the operands and results.
   public let inputs: [Int]
   public let outputs: [Int]
+  /// The results and every other view of their memory: all tensors whose values are known once the step ran.
+  public let values: [Int]
 
   /// A description of a step record.
-  public init(name: String?, code: OpCode, macs: Int, inputs: [Int], outputs: [Int]) {
+  public init(name: String?, code: OpCode, macs: Int, inputs: [Int], outputs: [Int], values: [Int]? = nil) {
     self.name = name
     self.code = code
     self.macs = macs
     self.inputs = inputs
     self.outputs = outputs
+    self.values = values ?? outputs
   }
 }

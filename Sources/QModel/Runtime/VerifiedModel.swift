@@ -8,6 +8,8 @@ public final class VerifiedModel: @unchecked Sendable {
   public let tensors: [TensorInfo]
   /// The model's inputs, in the source model's order.
   public let inputs: [TensorInfo]
+  /// The inputs and every other view of their memory: all tensors whose values are known before the first step.
+  public let inputValues: [Int]
   /// The model's outputs, in the source model's order.
   public let outputs: [TensorInfo]
   /// The steps, in the order in which they run.
@@ -37,7 +39,9 @@ public final class VerifiedModel: @unchecked Sendable {
     self.tensors = tensors
     self.inputs = (0..<Int(header.inputCount)).map { tensors[view.input($0)] }
     self.outputs = (0..<Int(header.outputCount)).map { tensors[view.output($0)] }
-    self.steps = (0..<Int(header.stepCount)).compactMap { VerifiedModel.stepInfo(view, $0, tensors) }
+    let views = VerifiedModel.views(view)
+    self.inputValues = (0..<Int(header.inputCount)).flatMap { [view.input($0)] + (views[view.input($0)] ?? []) }
+    self.steps = (0..<Int(header.stepCount)).compactMap { VerifiedModel.stepInfo(view, $0, tensors, views) }
     self.provenance = String(
       decoding: UnsafeRawBufferPointer(
         start: base + Int(header.provenanceOffset), count: Int(header.provenanceByteCount)), as: UTF8.self)
@@ -65,19 +69,52 @@ public final class VerifiedModel: @unchecked Sendable {
       scale: Float(bitPattern: record.scaleBits),
       zeroPoint: Int(record.zeroPoint),
       sourceLayout: SourceLayout(bits: record.sourceLayout).axes(rank: rank),
-      batchAxis: SourceLayout(bits: record.sourceLayout).batchAxis(rank: rank))
+      batchAxis: SourceLayout(bits: record.sourceLayout).batchAxis(rank: rank),
+      sourceIndex: record.sourceIndex == ModelFormat.none ? nil : Int(record.sourceIndex))
   }
 
-  private static func stepInfo(_ view: ModelView, _ index: Int, _ tensors: [TensorInfo]) -> StepInfo? {
+  /// For each tensor that a step computes or a caller writes, the further views of its memory: the tensors after it in
+  /// the table that nothing computes and that have its address and size.
+  private static func views(_ view: ModelView) -> [Int: [Int]] {
+    let header = view.header.pointee
+    var isComputed = [Bool](repeating: false, count: Int(header.tensorCount))
+    for index in 0..<Int(header.inputCount) { isComputed[view.input(index)] = true }
+    for index in 0..<Int(header.stepCount) {
+      let step = view.step(index).pointee
+      for output in 0..<Int(step.outputCount) {
+        isComputed[view.operand(Int(step.operands) + Int(step.inputCount) + output)] = true
+      }
+    }
+    var views: [Int: [Int]] = [:]
+    var root = -1
+    for index in 0..<Int(header.tensorCount) {
+      let record = view.tensor(index).pointee
+      if isComputed[index] || root < 0 {
+        root = index
+        continue
+      }
+      let source = view.tensor(root).pointee
+      if record.storage == source.storage, record.offset == source.offset, record.byteCount == source.byteCount {
+        views[root, default: []].append(index)
+      } else {
+        root = index
+      }
+    }
+    return views
+  }
+
+  private static func stepInfo(
+    _ view: ModelView, _ index: Int, _ tensors: [TensorInfo], _ views: [Int: [Int]]
+  ) -> StepInfo? {
     let record = view.step(index).pointee
     guard let code = OpCode(rawValue: record.code) else { return nil }
     let first = Int(record.operands), inputCount = Int(record.inputCount), outputCount = Int(record.outputCount)
     let inputs = (0..<inputCount).map { view.operand(first + $0) }
     let outputs = (0..<outputCount).map { view.operand(first + inputCount + $0) }
-    let name = outputs.lazy.compactMap { tensors[$0].name }.first
+    let name = outputs.flatMap { [$0] + (views[$0] ?? []) }.lazy.compactMap { tensors[$0].name }.first
     return StepInfo(
       name: name, code: code, macs: stepMacs(view, record, code, inputs.map { tensors[$0] }, outputs.map { tensors[$0] }),
-      inputs: inputs, outputs: outputs)
+      inputs: inputs, outputs: outputs, values: outputs.flatMap { [$0] + (views[$0] ?? []) })
   }
 }
 

@@ -64,7 +64,7 @@ struct TFLiteGraphBuilder {
         GraphTensor(
           name: tensor.name.isEmpty ? "tensor_\(index)" : tensor.name, shape: tensor.shape.map { Int($0) },
           type: Self.elementType(of: tensor, isQuantized: isQuantized), isVariable: tensor.isVariable,
-          batchAxis: Self.batchAxis(of: tensor)))
+          batchAxis: Self.batchAxis(of: tensor), sourceIndex: index))
     }
   }
 

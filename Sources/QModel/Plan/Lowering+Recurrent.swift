@@ -1,0 +1,306 @@
+import QKernels
+
+// Recurrent layers in an integer graph. Operands and outputs are those of RecurrentOp; on top of that:
+// * input int8 or int16, weights int8 with one scale, or one per row (axis 1; D·G·H of them for two directions), biases
+//   int32 with scale inputScale·weightScale (recurrent bias: hiddenScale·weightScale);
+// * output 0 is int8 or int16; the hidden state of LSTM and RNN has its type and quantization. The hidden state of a GRU is
+//   int16 with a power-of-two scale: that of operand 5 (initial hidden) or output 1;
+// * the cell state is int16 with a power-of-two scale: that of operand 6 (initial cell) or output 2;
+// * peepholes are int16 with one scale per direction and gate (3·D), or one.
+extension Lowering {
+  mutating func lowerRecurrent(_ node: Node, _ op: RecurrentOp) throws(ModelError) {
+    let input = try quantized(input(node, 0)), output = try quantized(output(node))
+    try require(input, .int8, .int16)
+    try require(output, .int8, .int16)
+    let activations = op.activations[0]
+    guard op.activations.allSatisfy({ $0 == activations }) else {
+      throw ModelError(.unsupported, "the two directions have different activations")
+    }
+    switch op.cell {
+    case .lstm(let isCoupled): try lowerLSTM(node, op, input, output, isCoupled: isCoupled)
+    case .gru(let linearBeforeReset): try lowerGRU(node, op, input, output, linearBeforeReset: linearBeforeReset)
+    case .rnn: try lowerRNN(node, op, input, output)
+    }
+  }
+
+  private mutating func lowerLSTM(
+    _ node: Node, _ op: RecurrentOp, _ input: Operand, _ output: Operand, isCoupled: Bool
+  ) throws(ModelError) {
+    guard let cellQuantization = try stateQuantization(node, operand: 6, output: 2),
+      let exponent = powerOfTwo(cellQuantization), (-15...0).contains(exponent)
+    else {
+      throw ModelError(.unsupported, "the cell state needs int16 with a scale of 2^-15 to 2^0 and the zero point 0")
+    }
+    let functions = op.activations[0]
+    guard functions[0] == .logistic, let candidate = RecurrentActivation(functions[1]),
+      let activation = RecurrentActivation(functions[2]), candidate != .logistic, activation != .logistic
+    else { throw ModelError(.unsupported, "an LSTM with the activations \(functions)") }
+    let cellScale = Double(cellQuantization.scale), half = 0x1p-15
+    let forget = FixedPointMultiplier(nearest: half * cellScale / cellScale)
+    let added = FixedPointMultiplier(nearest: half * (candidate == .relu ? 0x1p-12 : half) / cellScale)
+    let result = FixedPointMultiplier(
+      nearest: half * (activation == .relu ? cellScale : half) / Double(output.scale))
+    var cellLimit = 32767
+    if let clip = op.cellClip {
+      // Truncated, as in TFLite.
+      cellLimit = max(1, Int(max(0, min(clip / cellQuantization.scale, 32767))))
+    }
+    var params = LSTMParams(
+      layer: try recurrentLayer(node, op, input, hidden: output, gateUnit: 0x1p-12), isCoupled: isCoupled ? 1 : 0,
+      candidateActivation: candidate.rawValue, cellActivation: activation.rawValue, cellLimit: Int32(cellLimit),
+      cellExponent: Int32(exponent), forgetMultiplier: forget.multiplier, forgetShift: forget.shift,
+      candidateMultiplier: added.multiplier, candidateShift: added.shift, outputMultiplier: result.multiplier,
+      outputShift: result.shift, hiddenZeroPoint: Int32(output.zeroPoint))
+    if node.inputs.count > 7, node.inputs[7] != nil { try addPeepholes(node, op, cellScale, &params) }
+    let shape = [op.directionCount, input.shape[1], op.hiddenSize]
+    let hidden = try recurrentState(
+      node, operand: 5, shape, output.type, output.quantization ?? cellQuantization)
+    let cell = try recurrentState(node, operand: 6, shape, .int16, cellQuantization)
+    try recurrentStep(.lstm, params, params.layer, gates: 4, node, input, states: [hidden, cell])
+  }
+
+  private mutating func lowerGRU(
+    _ node: Node, _ op: RecurrentOp, _ input: Operand, _ output: Operand, linearBeforeReset: Bool
+  ) throws(ModelError) {
+    guard let quantization = try stateQuantization(node, operand: 5, output: 1),
+      let exponent = powerOfTwo(quantization), (-15...0).contains(exponent)
+    else {
+      throw ModelError(.unsupported, "the hidden state needs int16 with a scale of 2^-15 to 2^0 and the zero point 0")
+    }
+    guard op.activations[0] == [.logistic, .tanh] else {
+      throw ModelError(.unsupported, "a GRU with the activations \(op.activations[0])")
+    }
+    let isWide = output.type == .int16
+    if isWide, output.quantization != quantization {
+      throw ModelError(.unsupported, "an int16 output of a GRU needs the scale of its state")
+    }
+    let factor = FixedPointMultiplier(nearest: Double(quantization.scale) / Double(output.scale))
+    let params = GRUParams(
+      layer: try recurrentLayer(node, op, input, hidden: output, gateUnit: 0x1p-12),
+      linearBeforeReset: linearBeforeReset ? 1 : 0, candidateActivation: RecurrentActivation.tanh.rawValue,
+      hiddenExponent: Int32(exponent), outputMultiplier: factor.multiplier, outputShift: factor.shift,
+      outputZeroPoint: Int32(output.zeroPoint), hasWideOperand: isWide ? 1 : 0)
+    let hidden = try recurrentState(
+      node, operand: 5, [op.directionCount, input.shape[1], op.hiddenSize], .int16, quantization)
+    try recurrentStep(.gru, params, params.layer, gates: 3, node, input, states: [hidden])
+  }
+
+  private mutating func lowerRNN(
+    _ node: Node, _ op: RecurrentOp, _ input: Operand, _ output: Operand
+  ) throws(ModelError) {
+    guard let activation = RecurrentActivation(op.activations[0][0]) else {
+      throw ModelError(.unsupported, "an RNN with the activation \(op.activations[0][0])")
+    }
+    var gateUnit = 0x1p-12
+    if activation == .relu {
+      // The sums that are not cut off must reach the hidden state's end, with a reserve for parts that cancel each other.
+      let largest = Double(output.scale) * Double(output.type.range.upperBound - output.zeroPoint)
+      while 32767 * gateUnit < 4 * largest { gateUnit *= 2 }
+    }
+    let unit = activation == .relu ? gateUnit : 0x1p-15
+    let factor = FixedPointMultiplier(nearest: unit / Double(output.scale))
+    let params = RNNParams(
+      layer: try recurrentLayer(node, op, input, hidden: output, gateUnit: gateUnit), activation: activation.rawValue,
+      outputMultiplier: factor.multiplier, outputShift: factor.shift, hiddenZeroPoint: Int32(output.zeroPoint))
+    let hidden = try recurrentState(
+      node, operand: 5, [op.directionCount, input.shape[1], op.hiddenSize], output.type,
+      output.quantization ?? TensorQuantization(scale: 1, zeroPoint: 0))
+    try recurrentStep(.rnn, params, params.layer, gates: 1, node, input, states: [hidden])
+  }
+
+  // MARK: - Products
+
+  /// Sizes and both products of a layer.
+  ///
+  /// - Parameters:
+  ///   - hidden: gives the quantization of what the recurrent weights multiply.
+  ///   - gateUnit: the real value of one step of a gate's argument.
+  private mutating func recurrentLayer(
+    _ node: Node, _ op: RecurrentOp, _ input: Operand, hidden: Operand, gateUnit: Double
+  ) throws(ModelError) -> RecurrentLayer {
+    let gateLimit = op.clip.map { max(1, min(32767, Int((Double($0) / gateUnit).rounded()))) } ?? 32767
+    // A few steps of input products at once keep the wide kernels busy; more only cost memory.
+    let rows = op.gateCount * op.hiddenSize
+    let steps = max(1, min(input.shape[0], 8, max(2048, input.elementCount + hidden.elementCount) / (2 * rows)))
+    return RecurrentLayer(
+      inputSize: Int32(input.shape[2]), hiddenSize: Int32(op.hiddenSize), directionCount: Int32(op.directionCount),
+      reverseMask: op.direction == .forward ? 0 : op.direction == .reverse ? 1 : 2, stepsPerChunk: Int32(steps),
+      gateLimit: Int32(gateLimit), input: try gateProduct(node, weights: 1, bias: 3, op, input, gateUnit),
+      recurrent: try gateProduct(node, weights: 2, bias: 4, op, hidden, gateUnit))
+  }
+
+  /// One of a layer's two products: from `operand` to gate arguments.
+  private mutating func gateProduct(
+    _ node: Node, weights index: Int, bias biasIndex: Int, _ op: RecurrentOp, _ operand: Operand, _ gateUnit: Double
+  ) throws(ModelError) -> ChannelQuantization {
+    let weights = try gateWeights(node, index)
+    let directions = op.directionCount, rows = weights.shape[1], depth = weights.shape[2]
+    let bias = try integers(node, biasIndex) ?? [Int](repeating: 0, count: directions * rows)
+    var packed: [Int8] = []
+    var sums = [ChannelSums](repeating: ChannelSums(), count: directions * rows)
+    for direction in 0..<directions {
+      packed += WeightPacking.rows(channels: rows, rows: 1, length: depth) { row, _, k in
+        let weight = weights.values[(direction * rows + row) * depth + k]
+        sums[direction * rows + row].add(Int(weight))
+        return weight
+      }
+    }
+    let multipliers = weights.scales.map { scale in
+      graph.origin == .quantizedTFLite
+        ? FixedPointMultiplier(nearest: Double(operand.scale * scale) / gateUnit)
+        : FixedPointMultiplier(nearest: Double(operand.scale) * Double(scale) / gateUnit)
+    }
+    if operand.type == .int16 {
+      // Sums have 64 bits here, but the bias is stored in 32, and a factor of more than 2^14 would leave them.
+      guard bias.allSatisfy({ Int32(exactly: $0) != nil }), multipliers.allSatisfy({ $0.shift <= 14 }) else {
+        throw ModelError(.unsupported, "a bias or factor of \(label(node.inputs[index] ?? 0)) is too large")
+      }
+      for channel in sums.indices { sums[channel] = ChannelSums(total: sums[channel].total) }
+    }
+    let gates = Operand(
+      id: operand.id, shape: [rows], type: .int16,
+      quantization: TensorQuantization(scale: Float(gateUnit), zeroPoint: 0), label: "the gates")
+    return try channelQuantization(
+      packed: packed, sums: [sums], bias: bias, multipliers: multipliers, input: operand, output: gates,
+      activation: .none, groups: directions)
+  }
+
+  /// Gate weights [D,G·H,K] with one scale per row.
+  private func gateWeights(_ node: Node, _ index: Int) throws(ModelError) -> LayerWeights {
+    guard index < node.inputs.count, let id = node.inputs[index] else {
+      throw ModelError(.malformed, "the weights are missing")
+    }
+    let tensor = graph.tensors[id]
+    guard case .int8(let values)? = tensor.data, values.count == tensor.elementCount,
+      let quantization = tensor.quantization
+    else { throw ModelError(.unsupported, "the weights, \(label(id)), are no int8 constant with scales") }
+    let rows = tensor.shape[0] * tensor.shape[1]
+    guard quantization.scales.count == 1 || quantization.scales.count == rows,
+      quantization.scales.allSatisfy({ $0.isFinite && $0 > 0 }), quantization.zeroPoints.allSatisfy({ $0 == 0 })
+    else {
+      throw ModelError(
+        .malformed, "the weights, \(label(id)), need one positive scale, or \(rows), and the zero point 0")
+    }
+    return LayerWeights(
+      label: label(id), values: values, shape: tensor.shape,
+      scales: quantization.scales.count == rows
+        ? quantization.scales : [Float](repeating: quantization.scale, count: rows),
+      isPerTensor: quantization.scales.count == 1, zeroPoint: 0)
+  }
+
+  private mutating func addPeepholes(
+    _ node: Node, _ op: RecurrentOp, _ cellScale: Double, _ params: inout LSTMParams
+  ) throws(ModelError) {
+    let count = 3 * op.directionCount
+    guard let id = node.inputs[7], case .int16(let values)? = graph.tensors[id].data,
+      values.count == count * op.hiddenSize, let quantization = graph.tensors[id].quantization,
+      quantization.scales.count == 1 || quantization.scales.count == count
+    else { throw ModelError(.unsupported, "the peepholes are no int16 constant with one scale per direction and gate") }
+    let multipliers = (0..<count).map { index in
+      let scale = quantization.scales[quantization.scales.count == 1 ? 0 : index]
+      return FixedPointMultiplier(nearest: Double(scale) * cellScale / 0x1p-12)
+    }
+    params.peepholes = builder.constant(values)
+    params.peepholeMultiplier = builder.constant(multipliers.map(\.multiplier))
+    params.peepholeShift = builder.constant(multipliers.map(\.shift))
+  }
+
+  // MARK: - State
+
+  /// The quantization of a state: that of its initial value, else of its final one.
+  private func stateQuantization(
+    _ node: Node, operand: Int, output: Int
+  ) throws(ModelError) -> TensorQuantization? {
+    if operand < node.inputs.count, let id = node.inputs[operand] { return graph.tensors[id].quantization }
+    return output < node.outputs.count ? graph.tensors[node.outputs[output]].quantization : nil
+  }
+
+  /// n for a scale of 2^n with the zero point 0.
+  private func powerOfTwo(_ quantization: TensorQuantization) -> Int? {
+    let scale = quantization.scale
+    guard scale.isFinite, scale > 0, scale.significand == 1, quantization.zeroPoint == 0 else { return nil }
+    return Int(scale.exponent)
+  }
+
+  /// The memory that a step keeps a state in: the variable tensor itself, or a copy of the initial value in the arena.
+  private mutating func recurrentState(
+    _ node: Node, operand index: Int, _ shape: [Int], _ type: StoredType, _ quantization: TensorQuantization
+  ) throws(ModelError) -> Int {
+    guard index < node.inputs.count, let id = node.inputs[index] else {
+      let zero = builder.constant([Int](repeating: quantization.zeroPoint, count: shape.reduce(1, *)), as: type)
+      let source = builder.add(
+        PlanTensor(
+          shape: shape, type: type, scale: quantization.scale, zeroPoint: quantization.zeroPoint, place: .constant(zero)))
+      return copied(source)
+    }
+    let initial = try quantized(operand(id))
+    if graph.tensors[id].isVariable {
+      guard initial.type == type, initial.quantization == quantization else {
+        throw ModelError(
+          .unsupported, "the state, \(initial.label), is \(initial.type) with scale \(initial.scale), expected \(type) "
+            + "with scale \(quantization.scale)")
+      }
+      return try state(id)
+    }
+    let source = try existing(id)
+    if initial.type == type, initial.quantization == quantization { return copied(source) }
+    let target = builder.add(
+      PlanTensor(shape: shape, type: type, scale: quantization.scale, zeroPoint: quantization.zeroPoint))
+    try requantize(source, to: target)
+    return target
+  }
+
+  /// A copy of a tensor that a step may overwrite.
+  private mutating func copied(_ source: Int) -> Int {
+    var tensor = builder.tensors[source]
+    tensor.name = ""
+    tensor.place = .arena
+    tensor.sourceIndex = nil
+    let target = builder.add(tensor)
+    builder.step(.copy, CopyParams(), inputs: [source], outputs: [target], inPlaceInputs: [0])
+    return target
+  }
+
+  /// The step itself, and the final states as further outputs.
+  private mutating func recurrentStep<Params: BitwiseCopyable>(
+    _ code: OpCode, _ params: Params, _ layer: RecurrentLayer, gates: Int, _ node: Node, _ input: Operand, states: [Int]
+  ) throws(ModelError) {
+    let source = try existing(input.id)
+    builder.step(
+      code, params, inputs: [source] + states, outputs: [try activation(node.outputs[0])],
+      scratch: layer.scratchByteCount(gateCount: gates))
+    for (index, id) in node.outputs.enumerated().dropFirst() where index <= states.count {
+      let final = try quantized(operand(id)), state = builder.tensors[states[index - 1]]
+      let isSame = final.type == state.type && final.scale == state.scale && final.zeroPoint == state.zeroPoint
+      switch state.place {
+      case .arena, .alias:
+        if isSame { try alias(id, ofPlanned: states[index - 1]) } else {
+          try requantize(states[index - 1], to: try activation(id))
+        }
+      case .state, .constant:
+        // The state changes with the next run, its value now is wanted.
+        let target = try activation(id)
+        if isSame {
+          builder.step(.copy, CopyParams(), inputs: [states[index - 1]], outputs: [target])
+        } else {
+          try requantize(states[index - 1], to: target)
+        }
+      }
+    }
+  }
+}
+
+extension RecurrentActivation {
+  /// The form of a graph's function in the recurrent kernels, nil if they have none.
+  init?(_ function: UnaryOp) {
+    switch function {
+    case .logistic: self = .logistic
+    case .tanh: self = .tanh
+    case .relu: self = .relu
+    case .relu6, .reluN1To1, .clip, .leakyRelu, .hardSigmoid, .hardSwish, .elu, .selu, .celu, .gelu, .silu, .mish,
+      .softplus, .softsign, .thresholdedRelu, .exp, .log, .sqrt, .rsqrt, .square, .abs, .neg, .reciprocal, .erf, .sin,
+      .cos:
+      return nil
+    }
+  }
+}

@@ -5,7 +5,7 @@ extension TFLiteGraphBuilder {
     _ op: Operator, _ position: Int, shape: [Int], types: [ElementType]
   ) throws(TFLiteProblem) -> Operand {
     let index = try requiredIndex(op, position)
-    guard model.tensors[index].isVariable else {
+    guard availability[index] == .state else {
       throw .unsupported("the state, \(label(index)), is not a variable tensor")
     }
     guard try checkedShape(index).reduce(1, *) == shape.reduce(1, *) else {

@@ -139,14 +139,21 @@ struct TFLiteGraphBuilder {
     return graph
   }
 
-  /// Tensors that nothing uses have not been checked: their shapes may be anything, so they are taken away.
+  /// Tensors that nothing uses have not been checked: their shapes may be anything, so they are taken away, as are
+  /// constants that have been folded into others.
   private mutating func clearUnusedTensors() {
-    for index in availability.indices {
-      switch availability[index] {
-      case .ready: continue
-      case .state where ownedStates.contains(index): continue
-      case .missing, .stored, .state, .failed:
-        graph.tensors[index] = GraphTensor(name: graph.tensors[index].name, shape: [])
+    var isUsed = [Bool](repeating: false, count: graph.tensors.count)
+    for index in graph.inputs + graph.outputs { isUsed[index] = true }
+    for node in graph.nodes {
+      for index in node.inputs { if let index { isUsed[index] = true } }
+      for index in node.outputs { isUsed[index] = true }
+    }
+    for index in graph.tensors.indices {
+      let tensor = graph.tensors[index]
+      if !isUsed[index] {
+        graph.tensors[index] = GraphTensor(name: tensor.name, shape: [])
+      } else if tensor.isConstant || tensor.isVariable || tensor.batchAxis ?? 0 >= tensor.shape.count {
+        graph.tensors[index].batchAxis = nil
       }
     }
   }

@@ -18,7 +18,9 @@ struct CExport {
   /// Whether text can be a C identifier: letters, digits and `_`, no digit first, no reserved leading `_`.
   static func isIdentifier(_ text: String) -> Bool {
     guard let first = text.utf8.first, isLetter(first) else { return false }
-    return text.utf8.allSatisfy { isLetter($0) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "_") }
+    return text.utf8.allSatisfy {
+      isLetter($0) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "_")
+    }
   }
 
   private static func isLetter(_ byte: UInt8) -> Bool {
@@ -45,7 +47,8 @@ struct CExport {
     var text = ""
     for (index, (info, name)) in zip(infos, callerNames(infos.map(\.name), kind: kind)).enumerated() {
       let macro = "\(macro)_\(kind.uppercased())\(index)"
-      text += "\n/* \(kind) \(index), \"\(Self.comment(name))\": \(info.type) [\(info.shape.map { "\($0)" }.joined(separator: "]["))]"
+      text +=
+        "\n/* \(kind) \(index), \"\(Self.comment(name))\": \(info.type) [\(info.shape.map { "\($0)" }.joined(separator: "]["))]"
       text += ", real = \(info.scale) * (q - \(info.zeroPoint)) */\n"
       text += "#define \(macro)_BYTES \(info.byteCount)\n"
     }

@@ -34,7 +34,9 @@ func runTool(_ arguments: [String], in folder: String) throws -> (code: Int32, o
     try writeFileAtomically(model, TinyModel.bytes())
   }
 
-  private func text(_ name: String) throws -> String { String(decoding: try readFile(folder.file(name)), as: UTF8.self) }
+  private func text(_ name: String) throws -> String {
+    String(decoding: try readFile(folder.file(name)), as: UTF8.self)
+  }
 
   @Test func theHeader() throws {
     #expect(qcli("export", model, "--c", folder.file("out"), "--name", "tiny").code == 0)

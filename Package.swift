@@ -11,7 +11,9 @@ func innerSet(_ folder: String, flags: [String]) -> Target {
 
 #if arch(x86_64)
 let innerSets = [
-  innerSet("AVX512VNNI", flags: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"])
+  innerSet("AVX512VNNI", flags: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"]),
+  innerSet("AVXVNNI", flags: ["-march=x86-64-v3", "-mavxvnni"]),
+  innerSet("AVX2", flags: ["-march=x86-64-v3"]),
 ]
 #else
 let innerSets: [Target] = []
@@ -30,7 +32,7 @@ let package = Package(
       name: "QKernels",
       dependencies: ["QKernelsIntrinsics"] + innerSets.map { .target(name: $0.name) },
       path: "Sources/QKernels",
-      exclude: ["Inner/Intrinsics", "Inner/Template", "Inner/AVX512VNNI"]),
+      exclude: ["Intrinsics", "Template", "Template256", "AVX512VNNI", "AVXVNNI", "AVX2"].map { "Inner/\($0)" }),
     .target(name: "QModel", dependencies: ["QKernels"]),
     .executableTarget(name: "qcli", dependencies: ["QKernels", "QModel"]),
     .testTarget(name: "QKernelsTests", dependencies: ["QKernels", "QModel"]),

@@ -73,7 +73,8 @@ private let echo = Command(
       let outcome = qcli(words, commands: [echo])
       #expect(outcome.code == 0)
       #expect(outcome.error == "")
-      #expect(outcome.output.hasPrefix("OVERVIEW: Quantize neural networks to int8 and run them with integer kernels.\n"))
+      #expect(
+        outcome.output.hasPrefix("OVERVIEW: Quantize neural networks to int8 and run them with integer kernels.\n"))
       #expect(outcome.output.contains("\n  echo                    Print the argument.\n"))
     }
     for words in [["help", "echo"], ["echo", "--help"], ["echo", "x", "y", "-h"]] {

@@ -22,9 +22,10 @@ enum TinyModel {
       return offset
     }
     func integers(_ values: [Int32]) -> UInt32 {
-      append((values + [Int32](repeating: 0, count: 16 - values.count)).flatMap { value in
-        withUnsafeBytes(of: value.littleEndian) { Array($0) }
-      })
+      append(
+        (values + [Int32](repeating: 0, count: 16 - values.count)).flatMap { value in
+          withUnsafeBytes(of: value.littleEndian) { Array($0) }
+        })
     }
     func dense(_ weights: [[Int32]], inputZeroPoint: Int32, shift: Int32, outputZeroPoint: Int32)
       -> FullyConnectedParams

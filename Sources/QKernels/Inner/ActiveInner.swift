@@ -3,12 +3,16 @@ import QKernelsIntrinsics
 /// An instruction set of the inner kernels; raw values cross the C border and are frozen.
 public enum InnerSet: Int32, Sendable {
   case scalar = 0
+  case avx2 = 2
+  case avxVNNI = 3
   case avx512VNNI = 4
 
   /// The name that `QK_ISA` and reports use.
   public var name: StaticString {
     switch self {
     case .scalar: "scalar"
+    case .avx2: "avx2"
+    case .avxVNNI: "avxvnni"
     case .avx512VNNI: "avx512vnni"
     }
   }
@@ -17,12 +21,13 @@ public enum InnerSet: Int32, Sendable {
   public var isAvailable: Bool {
     switch self {
     case .scalar: return true
-    case .avx512VNNI:
-      #if arch(x86_64) && !QK_SCALAR_ONLY
-      return X86Features.current.avx512VNNI
-      #else
-      return false
-      #endif
+    #if arch(x86_64) && !QK_SCALAR_ONLY
+    case .avx2: return X86Features.current.avx2
+    case .avxVNNI: return X86Features.current.avxVNNI
+    case .avx512VNNI: return X86Features.current.avx512VNNI
+    #else
+    case .avx2, .avxVNNI, .avx512VNNI: return false
+    #endif
     }
   }
 
@@ -30,18 +35,24 @@ public enum InnerSet: Int32, Sendable {
   public var kernels: InnerKernels {
     switch self {
     case .scalar: return .scalar
-    case .avx512VNNI:
-      #if arch(x86_64) && !QK_SCALAR_ONLY
-      return .avx512VNNI
-      #else
-      return .scalar
-      #endif
+    #if arch(x86_64) && !QK_SCALAR_ONLY
+    case .avx2: return .avx2
+    case .avxVNNI: return .avxVNNI
+    case .avx512VNNI: return .avx512VNNI
+    #else
+    case .avx2, .avxVNNI, .avx512VNNI: return .scalar
+    #endif
     }
   }
 
   /// The fastest set of this machine. The one place that chooses.
   public static var best: InnerSet {
-    if InnerSet.avx512VNNI.isAvailable { return .avx512VNNI }
+    #if arch(x86_64) && !QK_SCALAR_ONLY
+    let features = X86Features.current
+    if features.avx512VNNI { return .avx512VNNI }
+    if features.avxVNNI { return .avxVNNI }
+    if features.avx2 { return .avx2 }
+    #endif
     return .scalar
   }
 }

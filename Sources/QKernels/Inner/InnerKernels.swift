@@ -26,6 +26,20 @@ public struct InnerKernels {
         lookup: qk_avx512vnni_lookup, max_pool: qk_avx512vnni_max_pool, average_pool: qk_avx512vnni_average_pool,
         window_sum: qk_avx512vnni_window_sum))
   }
+  static var avxVNNI: InnerKernels {
+    InnerKernels(
+      table: qk_inner_table(
+        matmul: qk_avxvnni_matmul, matmul16: qk_avxvnni_matmul16, depthwise: qk_avxvnni_depthwise, add: qk_avxvnni_add, mul: qk_avxvnni_mul,
+        lookup: qk_avxvnni_lookup, max_pool: qk_avxvnni_max_pool, average_pool: qk_avxvnni_average_pool,
+        window_sum: qk_avxvnni_window_sum))
+  }
+  static var avx2: InnerKernels {
+    InnerKernels(
+      table: qk_inner_table(
+        matmul: qk_avx2_matmul, matmul16: qk_avx2_matmul16, depthwise: qk_avx2_depthwise, add: qk_avx2_add, mul: qk_avx2_mul,
+        lookup: qk_avx2_lookup, max_pool: qk_avx2_max_pool, average_pool: qk_avx2_average_pool,
+        window_sum: qk_avx2_window_sum))
+  }
   #endif
 
   @inline(__always) func matmul(_ args: inout qk_matmul_args) { table.matmul(&args) }

@@ -251,7 +251,8 @@ enum BatchMatMulInt16: Kernel {
             k &+= 1
           }
           destination[element] = Int16(
-            truncatingIfNeeded: clamped(zeroPoint &+ factor.requantized(accumulator), params.outputMin, params.outputMax))
+            truncatingIfNeeded: clamped(
+              zeroPoint &+ factor.requantized(accumulator), params.outputMin, params.outputMax))
           element &+= 1
         }
         index &+= 1

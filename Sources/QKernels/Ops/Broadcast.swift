@@ -49,7 +49,9 @@ struct Broadcast {
       let aSize = Broadcast.dimension(a, fromEnd), bSize = Broadcast.dimension(b, fromEnd)
       if size > 1 {
         let aStep = aSize == 1 ? 0 : aStride, bStep = bSize == 1 ? 0 : bStride
-        if count > 0, aStep == aStrides[count &- 1] &* sizes[count &- 1], bStep == bStrides[count &- 1] &* sizes[count &- 1] {
+        if count > 0, aStep == aStrides[count &- 1] &* sizes[count &- 1],
+          bStep == bStrides[count &- 1] &* sizes[count &- 1]
+        {
           sizes[count &- 1] = sizes[count &- 1] &* size
         } else {
           sizes[count] = size

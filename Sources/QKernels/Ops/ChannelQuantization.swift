@@ -77,3 +77,13 @@ func requireClamp(zeroPoint: Int32, min: Int32, max: Int32, lowest: Int32, highe
     throw .badQuantization
   }
 }
+
+extension qk_channel_quantization {
+  /// The same for the channels from `offset` on.
+  @inline(__always)
+  func advanced(by offset: Int) -> qk_channel_quantization {
+    qk_channel_quantization(
+      bias: bias + offset, weightSums: weightSums + offset, multiplier: multiplier + offset, shift: shift + offset,
+      outputZeroPoint: outputZeroPoint, outputMin: outputMin, outputMax: outputMax)
+  }
+}

@@ -116,16 +116,6 @@ enum Conv2D: Kernel {
   }
 }
 
-extension qk_channel_quantization {
-  /// The same for the channels from `offset` on.
-  @inline(__always)
-  func advanced(by offset: Int) -> qk_channel_quantization {
-    qk_channel_quantization(
-      bias: bias + offset, weightSums: weightSums + offset, multiplier: multiplier + offset, shift: shift + offset,
-      outputZeroPoint: outputZeroPoint, outputMin: outputMin, outputMax: outputMax)
-  }
-}
-
 /// One product of a convolution: a run of output pixels of one group.
 struct Conv2DRun<Element> {
   var rows: UnsafeMutablePointer<UnsafePointer<Element>?>

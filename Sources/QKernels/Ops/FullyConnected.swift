@@ -95,7 +95,8 @@ enum FullyConnected: Kernel {
     var row: UnsafePointer<Int8>? = input + Int(firstRow) &* Int(params.inputDepth)
     withUnsafePointer(to: &row) { rows in
       var args = qk_matmul_args(
-        rows: rows, pointerStride: 0, rowCount: 1, rowGroups: (params.inputDepth &+ 3) / 4, pixelStride: params.inputDepth,
+        rows: rows, pointerStride: 0, rowCount: 1, rowGroups: (params.inputDepth &+ 3) / 4,
+        pixelStride: params.inputDepth,
         pixelCount: rowCount, weights: context.constant(params.quantization.weights, as: Int8.self),
         quantization: quantization, output: output + Int(firstRow) &* Int(params.outputDepth),
         outputStride: params.outputDepth, channelCount: params.outputDepth)

@@ -90,7 +90,8 @@ public struct Pool2DParams: BitwiseCopyable, Sendable {
     var pool = PoolWindow<Element>(
       rows: context.scratch.assumingMemoryBound(to: UnsafePointer<Element>?.self), rowCount: 0, columnCount: 0,
       columnStride: Int(window.dilationWidth) &* channels, channelCount: channels, divisor: 0, paddingCount: 0,
-      sums: (context.scratch + sumsOffset).assumingMemoryBound(to: Int32.self), output: context.output(0, as: Element.self))
+      sums: (context.scratch + sumsOffset).assumingMemoryBound(to: Int32.self),
+      output: context.output(0, as: Element.self))
     var image = context.input(0, as: Element.self)
     var remainingImages = input.dimension(0)
     while remainingImages > 0 {
@@ -104,7 +105,8 @@ public struct Pool2DParams: BitwiseCopyable, Sendable {
           pool.columnCount = columns.count
           var row = 0
           while row < rows.count {
-            pool.rows[row] = image + ((rows.first &+ row &* Int(window.dilationHeight)) &* width &+ columns.first) &* channels
+            pool.rows[row] =
+              image + ((rows.first &+ row &* Int(window.dilationHeight)) &* width &+ columns.first) &* channels
             row &+= 1
           }
           let count = rows.count &* columns.count

@@ -99,7 +99,8 @@ extension Conv2DRun<Int16> {
         var row = 0
         while row < rowCount {
           if let start = rows[row] {
-            accumulator = accumulator &+ Self.dot(start + pixel &* pixelStride, blockRows + row &* rowGroups &* 64, rowGroups)
+            accumulator =
+              accumulator &+ Self.dot(start + pixel &* pixelStride, blockRows + row &* rowGroups &* 64, rowGroups)
           }
           row &+= 1
         }

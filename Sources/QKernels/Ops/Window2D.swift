@@ -87,7 +87,8 @@ struct WindowLayout {
     slotCount = usesRing ? min(window.extentHeight, height) : 0
     slotElements = roundedUp(row, toMultipleOf: 16)
     pointerByteCount = roundedUp(pointerCount &* 8, toMultipleOf: 64)
-    let (rows, overflow) = (slotElements &* elementSize).multipliedReportingOverflow(by: slotCount + (usesPaddingRow ? 1 : 0))
+    let (rows, overflow) = (slotElements &* elementSize).multipliedReportingOverflow(
+      by: slotCount + (usesPaddingRow ? 1 : 0))
     guard !overflow, rows <= 1 << 30 else { return nil }
     scratchByteCount = pointerByteCount &+ rows &+ (rows > 0 ? ModelFormat.readSlack : 0)
   }
@@ -115,7 +116,9 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
   private var loaded = 0
 
   /// Prepares the scratch rows of a step whose windows follow `layout`.
-  init(window: Window2D, layout: WindowLayout, input: TensorRecord, scratch: UnsafeMutableRawPointer, zeroPoint: Element) {
+  init(
+    window: Window2D, layout: WindowLayout, input: TensorRecord, scratch: UnsafeMutableRawPointer, zeroPoint: Element
+  ) {
     self.window = window
     self.layout = layout
     height = input.dimension(1)

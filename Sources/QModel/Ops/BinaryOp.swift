@@ -37,6 +37,18 @@ extension BinaryOp: GraphOp {
     return [output]
   }
 
+  /// The function of two values, without activation.
+  func value(_ a: Double, _ b: Double) -> Double {
+    switch kind {
+    case .add: a + b
+    case .sub: a - b
+    case .mul: a * b
+    case .div: a / b
+    case .maximum: a < b ? b : a
+    case .minimum: b < a ? b : a
+    }
+  }
+
   @inline(__always)
   private static func combine(
     _ a: FloatTensor, _ b: FloatTensor, _ activation: FusedActivation, _ function: (Float, Float) -> Float

@@ -5,4 +5,5 @@ let allCommands: [Command] = [
   InspectCommand.command,
   VerifyCommand.command,
   BenchCommand.command,
+  ExportCommand.command,
 ]

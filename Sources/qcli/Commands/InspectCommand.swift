@@ -73,7 +73,9 @@ enum InspectCommand {
     text += "  runs on instruction set \(InnerSet.best.name)\n"
     for line in model.provenance.split(separator: "\n") { text += "  \(line)\n" }
 
-    var tensors = TextTable([("", .left), ("name", .left), ("shape", .left), ("type", .left), ("scale", .right), ("zero point", .right)])
+    var tensors = TextTable([
+      ("", .left), ("name", .left), ("shape", .left), ("type", .left), ("scale", .right), ("zero point", .right),
+    ])
     for (kind, infos) in [("input", model.inputs), ("output", model.outputs)] {
       for (info, name) in zip(infos, callerNames(infos.map(\.name), kind: kind)) {
         tensors.add([kind, name, shapeText(info.sourceShape), "\(info.type)", "\(info.scale)", "\(info.zeroPoint)"])
@@ -89,5 +91,7 @@ enum InspectCommand {
     return text + "\n" + steps.text(indent: 2)
   }
 
-  static func shapeText(_ shape: [Int]) -> String { shape.isEmpty ? "scalar" : shape.map { "\($0)" }.joined(separator: "x") }
+  static func shapeText(_ shape: [Int]) -> String {
+    shape.isEmpty ? "scalar" : shape.map { "\($0)" }.joined(separator: "x")
+  }
 }

@@ -40,19 +40,19 @@ enum QuantizeCommand {
     let path = arguments.positionals[0]
     let outputPath = arguments.text("output") ?? defaultOutput(for: path)
     try checkWritable(outputPath)
+    let source = try readFile(path)
     let graph = try Pipeline.optimize(try Pipeline.importModel(path: path))
     let calibration = try calibrationSamples(arguments.texts("calibration"), for: graph, path: path, console)
 
     var line = ProgressLine("Calibrating", on: console)
-    let quantized = try Pipeline.quantize(
-      graph, calibration: calibration,
-      method: arguments.text("method").flatMap { CalibrationMethod(rawValue: $0) } ?? .minmax
-    ) { line.update($0, of: $1) }
+    let method = arguments.text("method").flatMap { CalibrationMethod(rawValue: $0) } ?? .minmax
+    let quantized = try Pipeline.quantize(graph, calibration: calibration, method: method) { line.update($0, of: $1) }
     line.finish()
 
     var options = CompileOptions()
     options.keepNames = !arguments.has("strip-names")
     options.includeSelfTest = arguments.has("self-test")
+    options.provenance = provenance(model: source, calibration: calibration, method: method)
     let compiled = try Pipeline.compile(quantized, options: options)
     // What is written is what a device will accept.
     let model = try loadModel(bytes: compiled.bytes, path: outputPath)

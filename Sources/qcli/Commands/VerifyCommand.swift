@@ -40,7 +40,8 @@ enum VerifyCommand {
       zip(layouts, model.inputs).allSatisfy({ $0.fullShape == $1.sourceShape })
     else {
       throw CommandFailure.malformed(
-        "\(path): its inputs and outputs are not those of \(floatPath); verify a .qkm against the model it was made from")
+        "\(path): its inputs and outputs are not those of \(floatPath); verify a .qkm against the model it was made from"
+      )
     }
     let samples = try SampleArrays(
       arguments.texts("input"), option: "--input", names: callerNames(tensors.map(\.name), kind: "input"),

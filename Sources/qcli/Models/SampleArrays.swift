@@ -24,7 +24,8 @@ struct SampleArrays: SampleSource {
     var count: Int?
     for (index, path) in paths.enumerated() {
       guard let path else {
-        throw CommandFailure.usage("Missing \(option) for the input '\(names[index])' of shape \(layouts[index].expectation)")
+        throw CommandFailure.usage(
+          "Missing \(option) for the input '\(names[index])' of shape \(layouts[index].expectation)")
       }
       let array = try NPYArray(parsing: try readFile(path), path: path)
       guard array.elementType == types[index] else {

@@ -53,15 +53,15 @@ final class TraceRecorder: @unchecked Sendable {
   }
 
   /// The files, one per tensor, and an index of them.
-  private func files() -> [(path: String, bytes: [UInt8])] {
+  private func files() -> [(name: String, bytes: [UInt8])] {
     var used: Set<String> = [Self.indexName]
-    var files: [(path: String, bytes: [UInt8])] = []
+    var files: [(name: String, bytes: [UInt8])] = []
     var entries: [JSON] = []
     for tensor in recordedTensors {
       guard let builder = builders[tensor], let name = model.tensors[tensor].name else { continue }
       let file = Self.fileName(for: name, used: &used)
       let array = builder.array()
-      files.append(("\(folder)/\(file)", array.encoded()))
+      files.append((file, array.encoded()))
       let info = model.tensors[tensor]
       entries.append(
         .object([
@@ -70,7 +70,7 @@ final class TraceRecorder: @unchecked Sendable {
           ("zero_point", .integer(info.zeroPoint)),
         ]))
     }
-    files.append(("\(folder)/\(Self.indexName)", Array(JSON.object([("tensors", .array(entries))]).text.utf8)))
+    files.append((Self.indexName, Array(JSON.object([("tensors", .array(entries))]).text.utf8)))
     return files
   }
 
@@ -98,12 +98,6 @@ final class TraceRecorder: @unchecked Sendable {
 
   /// Writes the folder's files together with the files of the command's outputs: all or none.
   func write(with outputs: [(path: String, bytes: [UInt8])]) throws {
-    let isNew = try makeFolder(folder)
-    do {
-      try writeFilesAtomically(outputs + files())
-    } catch {
-      if isNew { removeEmptyFolder(folder) }
-      throw error
-    }
+    try writeFiles(files(), toFolder: folder, with: outputs)
   }
 }

@@ -47,7 +47,9 @@ private struct Refusal: Error, Equatable { var index: Int }
 
   @Test func oneThreadKeepsTheOrder() {
     let log = Log()
-    parallelFor(count: 50, threads: 1) { index, worker in log.enter(index, worker); log.leave(worker) }
+    parallelFor(count: 50, threads: 1) { index, worker in
+      log.enter(index, worker); log.leave(worker)
+    }
     #expect(log.order == Array(0..<50))
   }
 

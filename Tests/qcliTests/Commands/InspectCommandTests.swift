@@ -20,7 +20,8 @@ import Testing
     #expect(outcome.code == 0)
     #expect(outcome.error == "")
     #expect(
-      outcome.output.replacingOccurrences(of: folder.path + "/", with: "") == """
+      outcome.output.replacingOccurrences(of: folder.path + "/", with: "")
+        == """
         m.qkm: .qkm of format version 1
 
           file   1,614  bytes

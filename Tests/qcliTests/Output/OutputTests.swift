@@ -52,7 +52,9 @@ import Testing
     #expect(fixed(value, decimals: decimals) == text)
   }
 
-  @Test(arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (-1234567, "-1,234,567"), (Int.min, "-9,223,372,036,854,775,808")])
+  @Test(arguments: [
+    (0, "0"), (999, "999"), (1000, "1,000"), (-1234567, "-1,234,567"), (Int.min, "-9,223,372,036,854,775,808"),
+  ])
   func groups(value: Int, text: String) {
     #expect(grouped(value) == text)
   }

@@ -7,6 +7,14 @@ enum Vec {
   typealias Accumulator = __m512i
   typealias Weights = __m512i
   typealias Input = __m512i
+  typealias Interleaved = __m512i
+
+  /// Tiles of 4 blocks x 6 pixels, 2 x 8 and 1 x 8: at most 24 of 32 registers hold accumulators.
+  typealias QuadPixels = InlineArray<6, Void>
+  typealias PairPixels = InlineArray<8, Void>
+  typealias SinglePixels = InlineArray<8, Void>
+  @inline(__always) static var hasBlockQuads: Bool { true }
+  @inline(__always) static var hasBlockPairs: Bool { true }
 
   @inline(__always) static func zero() -> Accumulator { qk512_zero() }
   @inline(__always) static func zeroWeights() -> Weights { qk512_zero() }

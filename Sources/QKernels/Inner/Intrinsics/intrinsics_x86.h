@@ -20,6 +20,16 @@ QK_INLINE uint64_t qk_xgetbv0(void) {
   return (uint64_t)high << 32 | low;
 }
 
+#if defined(__AVX2__)
+QK_INLINE __m256i qk256_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+QK_INLINE void qk256_store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
+QK_INLINE __m128i qk128_set1_8(int8_t x) { return _mm_set1_epi8(x); }
+QK_INLINE __m128i qk128_clamp8(__m128i a, __m128i lo, __m128i hi) { return _mm_min_epi8(_mm_max_epi8(a, lo), hi); }
+QK_INLINE __m128i qk128_max8(__m128i a, __m128i b) { return _mm_max_epi8(a, b); }
+QK_INLINE __m128i qk128_load(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
+QK_INLINE void qk128_store(void *p, __m128i v) { _mm_storeu_si128((__m128i *)p, v); }
+#endif
+
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512VBMI__)
 QK_INLINE __m512i qk512_zero(void) { return _mm512_setzero_si512(); }
 QK_INLINE __m512i qk512_load(const void *p) { return _mm512_loadu_si512(p); }
@@ -39,7 +49,6 @@ QK_INLINE __m512i qk512_shift_left(__m512i a, int32_t n) { return _mm512_sll_epi
 QK_INLINE __m512i qk512_mul(__m512i a, __m512i b) { return _mm512_mullo_epi32(a, b); }
 QK_INLINE __m512i qk512_shift_right(__m512i a, int32_t n) { return _mm512_sra_epi32(a, _mm_cvtsi32_si128(n)); }
 QK_INLINE void qk512_store_first32(void *p, __m512i v, int32_t n) { _mm512_mask_storeu_epi32(p, (__mmask16)((1u << n) - 1), v); }
-QK_INLINE __m128i qk128_max8(__m128i a, __m128i b) { return _mm_max_epi8(a, b); }
 /* Bytes of a 256-entry table, entry x + 128 for each signed byte x of index. */
 QK_INLINE __m512i qk512_lookup(__m512i index, __m512i t0, __m512i t1, __m512i t2, __m512i t3) {
   const __m512i i = _mm512_xor_si512(index, _mm512_set1_epi8((char)0x80));
@@ -67,14 +76,9 @@ QK_INLINE int qk512_all_zero(__m512i a) { return _mm512_test_epi32_mask(a, a) ==
 QK_INLINE int qk512_all_positive(__m512i a) { return _mm512_cmpgt_epi32_mask(a, _mm512_setzero_si512()) == 0xFFFF; }
 QK_INLINE __m128i qk512_saturate8(__m512i a) { return _mm512_cvtsepi32_epi8(a); }
 QK_INLINE __m256i qk512_saturate16(__m512i a) { return _mm512_cvtsepi32_epi16(a); }
-QK_INLINE void qk256_store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
 /* The first n words, n in 0...16. */
 QK_INLINE void qk256_store_first16(void *p, __m256i v, int32_t n) { _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), v); }
 QK_INLINE __m512i qk512_widen8(__m128i a) { return _mm512_cvtepi8_epi32(a); }
-QK_INLINE __m128i qk128_set1_8(int8_t x) { return _mm_set1_epi8(x); }
-QK_INLINE __m128i qk128_clamp8(__m128i a, __m128i lo, __m128i hi) { return _mm_min_epi8(_mm_max_epi8(a, lo), hi); }
-QK_INLINE __m128i qk128_load(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
-QK_INLINE void qk128_store(void *p, __m128i v) { _mm_storeu_si128((__m128i *)p, v); }
 /* The first n bytes, n in 0...16. */
 QK_INLINE void qk128_store_first(void *p, __m128i v, int32_t n) { _mm_mask_storeu_epi8(p, (__mmask16)((1u << n) - 1), v); }
 QK_INLINE __m128i qk128_load_first(const void *p, int32_t n) { return _mm_maskz_loadu_epi8((__mmask16)((1u << n) - 1), p); }
@@ -92,6 +96,82 @@ QK_INLINE __m512i qk512_join4(__m128i a, __m128i b, __m128i c, __m128i d) {
 }
 QK_INLINE __m512i qk512_permute8(__m512i index, __m512i v) { return _mm512_permutexvar_epi8(index, v); }
 QK_INLINE __m512i qk512_permute8x2(__m512i a, __m512i index, __m512i b) { return _mm512_permutex2var_epi8(a, index, b); }
+#endif
+#if defined(__AVX2__) && !defined(__AVX512F__)
+QK_INLINE __m256i qk256_set1(int32_t x) { return _mm256_set1_epi32(x); }
+QK_INLINE __m256i qk256_add(__m256i a, __m256i b) { return _mm256_add_epi32(a, b); }
+QK_INLINE __m256i qk256_sub(__m256i a, __m256i b) { return _mm256_sub_epi32(a, b); }
+QK_INLINE __m256i qk256_mul(__m256i a, __m256i b) { return _mm256_mullo_epi32(a, b); }
+QK_INLINE __m256i qk256_xor(__m256i a, __m256i b) { return _mm256_xor_si256(a, b); }
+QK_INLINE __m256i qk256_and(__m256i a, __m256i b) { return _mm256_and_si256(a, b); }
+QK_INLINE __m256i qk256_max(__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }
+QK_INLINE __m256i qk256_min(__m256i a, __m256i b) { return _mm256_min_epi32(a, b); }
+QK_INLINE __m256i qk256_shift_left(__m256i a, int32_t n) { return _mm256_sll_epi32(a, _mm_cvtsi32_si128(n)); }
+QK_INLINE __m256i qk256_shift_right(__m256i a, int32_t n) { return _mm256_sra_epi32(a, _mm_cvtsi32_si128(n)); }
+QK_INLINE __m256i qk256_shift_left_each(__m256i a, __m256i n) { return _mm256_sllv_epi32(a, n); }
+QK_INLINE __m256i qk256_shift_right_each(__m256i a, __m256i n) { return _mm256_srav_epi32(a, n); }
+/* -1 in negative lanes, 0 in the others. */
+QK_INLINE __m256i qk256_sign(__m256i a) { return _mm256_srai_epi32(a, 31); }
+/* 1 in negative lanes, 0 in the others. */
+QK_INLINE __m256i qk256_negative(__m256i a) { return _mm256_srli_epi32(a, 31); }
+QK_INLINE __m256i qk256_odd(__m256i a) { return _mm256_srli_epi64(a, 32); }
+/* (a * m + 2^30) >> 31 of each lane, modd = the odd lanes of m moved down. */
+QK_INLINE __m256i qk256_high_multiply(__m256i a, __m256i m, __m256i modd) {
+  const __m256i nudge = _mm256_set1_epi64x(1ll << 30);
+  __m256i even = _mm256_add_epi64(_mm256_mul_epi32(a, m), nudge);
+  __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(a, 32), modd), nudge);
+  return _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0xAA);
+}
+/* 4 words to the even lanes, 0 in the odd ones. */
+QK_INLINE __m256i qk256_spread32(const void *p) { return _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)p)); }
+QK_INLINE __m256i qk256_widen8to16(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+QK_INLINE __m256i qk256_widen8to16v(__m128i a) { return _mm256_cvtepi8_epi16(a); }
+QK_INLINE __m256i qk256_widen8(__m128i a) { return _mm256_cvtepi8_epi32(a); }
+QK_INLINE __m256i qk256_widen8_high(__m128i a) { return _mm256_cvtepi8_epi32(_mm_srli_si128(a, 8)); }
+/* 4 bytes, widened to 16 bits, to all quarters. */
+QK_INLINE __m256i qk256_broadcast4to16(const void *p) {
+  int32_t x;
+  __builtin_memcpy(&x, p, 4);
+  return _mm256_broadcastq_epi64(_mm_cvtepi8_epi16(_mm_cvtsi32_si128(x)));
+}
+QK_INLINE __m256i qk256_broadcast4(const void *p) {
+  __m256i v;
+  __asm__("vpbroadcastd %1, %0" : "=x"(v) : "m"(*(const int32_t *)p));
+  return v;
+}
+QK_INLINE __m256i qk256_madd(__m256i a, __m256i b) { return _mm256_madd_epi16(a, b); }
+/* The sums of adjacent lanes of a, then of b. */
+QK_INLINE __m256i qk256_pair_sums(__m256i a, __m256i b) { return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xD8); }
+QK_INLINE __m256i qk256_join(__m128i a, __m128i b) { return _mm256_set_m128i(b, a); }
+QK_INLINE __m128i qk128_unpack_low8(__m128i a, __m128i b) { return _mm_unpacklo_epi8(a, b); }
+QK_INLINE __m128i qk128_unpack_high8(__m128i a, __m128i b) { return _mm_unpackhi_epi8(a, b); }
+QK_INLINE __m128i qk128_unpack_low16(__m128i a, __m128i b) { return _mm_unpacklo_epi16(a, b); }
+QK_INLINE __m128i qk128_unpack_high16(__m128i a, __m128i b) { return _mm_unpackhi_epi16(a, b); }
+/* 16 words, saturated to 16 bits, in order. */
+QK_INLINE __m256i qk256_saturate16(__m256i a, __m256i b) { return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xD8); }
+QK_INLINE __m128i qk256_saturate8(__m256i a, __m256i b) {
+  __m256i words = qk256_saturate16(a, b);
+  return _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+/* The first n elements; n in 0...16, 0...8 for words of 32 bits. */
+QK_INLINE void qk128_store_first(void *p, __m128i v, int32_t n) {
+  int8_t b[16];
+  _mm_storeu_si128((__m128i *)b, v);
+  for (int32_t i = 0; i < n; i++) ((int8_t *)p)[i] = b[i];
+}
+QK_INLINE void qk256_store_first16(void *p, __m256i v, int32_t n) {
+  int16_t b[16];
+  _mm256_storeu_si256((__m256i *)b, v);
+  for (int32_t i = 0; i < n; i++) ((int16_t *)p)[i] = b[i];
+}
+QK_INLINE void qk256_store_first32(void *p, __m256i v, int32_t n) {
+  int32_t b[8];
+  _mm256_storeu_si256((__m256i *)b, v);
+  for (int32_t i = 0; i < n; i++) ((int32_t *)p)[i] = b[i];
+}
+#endif
+#if defined(__AVXVNNI__) && !defined(__AVX512F__)
+QK_INLINE __m256i qk256_dpbusd(__m256i acc, __m256i u, __m256i s) { return _mm256_dpbusd_avx_epi32(acc, u, s); }
 #endif
 #undef QK_INLINE
 #endif

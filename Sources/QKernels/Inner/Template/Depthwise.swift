@@ -23,7 +23,7 @@ struct DepthwiseLoop {
 
   /// Taps `4 * group ..< 4 * group + 4` of a pixel; a tap past the end has weight 0, so any readable pointer serves.
   @inline(__always)
-  private func input(_ list: UnsafePointer<UnsafePointer<Int8>?>, _ offset: Int, _ group: Int) -> Vec.Input {
+  private func input(_ list: UnsafePointer<UnsafePointer<Int8>?>, _ offset: Int, _ group: Int) -> Vec.Interleaved {
     let first = 4 &* group, last = tapCount &- 1
     return Vec.interleaved(
       list[first].unsafelyUnwrapped + offset,

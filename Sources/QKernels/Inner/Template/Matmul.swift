@@ -153,15 +153,14 @@ func matmulTemplate(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
     let blocks = (loop.channelCount &+ 15) / 16
     var block = 0
     while block < blocks {
-      switch blocks &- block {
-      case 4...:
-        loop.column(pixelCount, block, InlineArray<4, Void>(repeating: ()), InlineArray<6, Void>(repeating: ()))
+      if Vec.hasBlockQuads, blocks &- block >= 4 {
+        loop.column(pixelCount, block, InlineArray<4, Void>(repeating: ()), Vec.QuadPixels(repeating: ()))
         block &+= 4
-      case 2...:
-        loop.column(pixelCount, block, InlineArray<2, Void>(repeating: ()), InlineArray<8, Void>(repeating: ()))
+      } else if Vec.hasBlockPairs, blocks &- block >= 2 {
+        loop.column(pixelCount, block, InlineArray<2, Void>(repeating: ()), Vec.PairPixels(repeating: ()))
         block &+= 2
-      default:
-        loop.column(pixelCount, block, InlineArray<1, Void>(repeating: ()), InlineArray<8, Void>(repeating: ()))
+      } else {
+        loop.column(pixelCount, block, InlineArray<1, Void>(repeating: ()), Vec.SinglePixels(repeating: ()))
         block &+= 1
       }
     }

@@ -55,6 +55,7 @@ enum TFLiteBuiltinOperator: Int32, CaseIterable {
   case abs = 101
   case splitV = 102
   case cos = 108
+  case reverseV2 = 105
   case elu = 111
   case quantize = 114
   case hardSwish = 117
@@ -95,7 +96,7 @@ enum TFLiteBuiltinOperator: Int32, CaseIterable {
     case .gelu: 116
     case .dequantize, .logistic, .relu, .reluN1To1, .relu6, .relu0To1, .tanh, .pad, .padV2, .transpose, .logSoftmax,
       .cast, .prelu, .maximum, .minimum, .slice, .expandDims, .elu, .quantize, .hardSwish, .exp, .log, .sqrt, .rsqrt,
-      .square, .abs, .neg, .sin, .cos, .shape:
+      .square, .abs, .neg, .sin, .cos, .shape, .reverseV2:
       nil
     }
   }

@@ -17,7 +17,7 @@ extension TFLiteGraphBuilder {
       let source = try requiredIndex(op, 0)
       let shape = graph.tensors[source].shape
       if availability[source] == .failed { throw .consequence }
-      if graph.inputs.contains(source) { shapeInputs.insert(source) }
+      if modelInputs.contains(source) { shapeInputs.insert(source) }
       try setFolded(op, Integers(values: shape, shape: [shape.count]))
       return true
     case .stridedSlice, .slice, .pack, .concatenation, .reshape, .squeeze, .expandDims, .cast, .add, .sub, .mul,

@@ -153,7 +153,7 @@ extension TFLiteGraphBuilder {
     if let shape = try integers(op, shapePosition) { return shape }
     let source = try requiredIndex(op, shapePosition)
     let shape = try checkedShape(try outputIndex(op, 0))
-    if graph.inputs.contains(source) { shapeInputs.insert(source) }
+    if modelInputs.contains(source) { shapeInputs.insert(source) }
     return shape
   }
 

@@ -17,6 +17,8 @@ extension TFLiteGraphBuilder {
       }
       for raw in op.record.outputs where raw >= 0 && Int(raw) < availability.count {
         availability[Int(raw)] = .failed
+        // Operators that read it go on with the declared shape, if there can be such a shape.
+        if (try? checkedShape(Int(raw))) == nil { graph.tensors[Int(raw)].shape = [] }
       }
     }
   }
@@ -67,6 +69,7 @@ extension TFLiteGraphBuilder {
     case .splitV: try importSplitV(op)
     case .slice: try importSlice(op)
     case .stridedSlice: try importStridedSlice(op)
+    case .reverseV2: try importReverse(op)
     case .pack: try importPack(op)
     case .unpack: try importUnpack(op)
     case .transpose: try importTranspose(op)

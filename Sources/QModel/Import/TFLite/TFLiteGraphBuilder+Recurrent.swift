@@ -5,7 +5,7 @@ extension TFLiteGraphBuilder {
     _ op: Operator, _ position: Int, shape: [Int], types: [ElementType]
   ) throws(TFLiteProblem) -> Operand {
     let index = try requiredIndex(op, position)
-    guard model.tensors[index].isVariable else {
+    guard availability[index] == .state else {
       throw .unsupported("the state, \(label(index)), is not a variable tensor")
     }
     guard try checkedShape(index).reduce(1, *) == shape.reduce(1, *) else {
@@ -103,10 +103,14 @@ extension TFLiteGraphBuilder {
       recurrent.activations = [[.logistic, function, function]]
     }
     let sequence = appendTimeMajor(op, input, isTimeMajor: options.isTimeMajor, shape: [steps, batch, features])
-    let states = temporary(like: output, shape: [steps, 1, batch, hidden])
+    let states = temporary(
+      like: output, shape: [steps, 1, batch, hidden], batchAxis: graph.tensors[sequence].batchAxis == 1 ? 2 : nil)
+    let lastHidden = temporary(like: hiddenState.id, shape: hiddenState.shape)
+    let lastCell = temporary(like: cellState.id, shape: cellState.shape)
     append(
       op, .recurrent(recurrent),
-      [sequence, inputWeights, recurrentWeights, bias, nil, hiddenState.id, cellState.id, peepholes], [states])
+      [sequence, inputWeights, recurrentWeights, bias, nil, hiddenState.id, cellState.id, peepholes],
+      [states, lastHidden, lastCell])
     appendSourceMajor(op, states, output, isTimeMajor: options.isTimeMajor, shape: [steps, batch, hidden])
   }
 

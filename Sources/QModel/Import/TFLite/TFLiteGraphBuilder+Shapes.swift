@@ -149,6 +149,20 @@ extension TFLiteGraphBuilder {
     append(op, .slice(SliceOp(starts: begin, sizes: sizes, strides: strides)), [input.id], [output])
   }
 
+  /// A walk backwards along some axes.
+  mutating func importReverse(_ op: Operator) throws(TFLiteProblem) {
+    let input = try activation(op, 0)
+    var starts = [Int](repeating: 0, count: input.rank)
+    var strides = [Int](repeating: 1, count: input.rank)
+    for axis in try constantIntegers(op, 1) {
+      let axis = try normalizedAxis(axis, rank: input.rank)
+      guard strides[axis] == 1 else { throw .malformed("axis \(axis) is reversed twice") }
+      (starts[axis], strides[axis]) = (input.shape[axis] - 1, -1)
+    }
+    let output = try define(op, shape: input.shape, types: sameType(input))
+    append(op, .slice(SliceOp(starts: starts, sizes: input.shape, strides: strides)), [input.id], [output])
+  }
+
   mutating func importStridedSlice(_ op: Operator) throws(TFLiteProblem) {
     guard case .stridedSlice(let options) = op.record.options else { throw mismatchedOptions(op) }
     let input = try activation(op, 0)
@@ -425,7 +439,8 @@ struct TFLiteStridedSlice {
       let size = distance > 0 ? Int((UInt(distance) + magnitude - 1) / magnitude) : 0
       starts.append(start)
       sizes.append(size)
-      strides.append(step)
+      // A stride that is never taken may be any number.
+      strides.append(size > 1 ? step : 1)
       shape.append(size)
     }
     while starts.count < input.count { appendWhole(input[starts.count]) }

@@ -29,7 +29,11 @@ extension TFLiteGraphBuilder {
   }
 
   /// The tensor of the graph that holds the contents of a tensor of the file.
-  func resolved(_ index: Int) -> TensorID { aliases[index] ?? index }
+  func resolved(_ index: Int) -> TensorID {
+    // An output may stand for a repeated input: two steps at the most.
+    let next = aliases[index] ?? index
+    return aliases[next] ?? next
+  }
 
   /// The shape of a tensor of the file: 1 to 6 axes (0 for a scalar), all >= 1, with a product that fits in memory.
   func checkedShape(_ index: Int) throws(TFLiteProblem) -> [Int] {
@@ -59,7 +63,7 @@ extension TFLiteGraphBuilder {
     guard position < op.record.inputs.count, op.record.inputs[position] != -1 else { return nil }
     let index = resolved(try checkedIndex(op.record.inputs[position]))
     switch availability[index] {
-    case .stored, .ready, .failed: return index
+    case .stored, .state, .ready, .failed: return index
     case .missing:
       throw .malformed(
         "input \(position), \(label(index)), is not computed before it is used (it is missing, or part of a cycle)")
@@ -78,6 +82,12 @@ extension TFLiteGraphBuilder {
     _ op: Operator, _ position: Int, types: [ElementType] = [.int8, .int16]
   ) throws(TFLiteProblem) -> Operand {
     let index = try requiredIndex(op, position)
+    guard availability[index] != .state else {
+      throw .unsupported("input \(position), \(label(index)), is a state; states belong to recurrent operators")
+    }
+    guard !isQuantized || !types.isEmpty else {
+      throw .unsupported("the operator is supported in float models only")
+    }
     if try isKnown(index, orFailed: true) {
       try decodeConstant(index)
       if isQuantized { try requireActivation(index, types: types) } else { try requireFloatConstant(index) }
@@ -91,7 +101,7 @@ extension TFLiteGraphBuilder {
   func isKnown(_ index: Int, orFailed: Bool = false) throws(TFLiteProblem) -> Bool {
     switch availability[index] {
     case .stored: return true
-    case .ready, .missing: return graph.tensors[index].data != nil
+    case .ready, .state, .missing: return graph.tensors[index].data != nil
     case .failed:
       // Where only a constant will do, the failure that kept it from being folded has been reported already.
       guard orFailed else { throw .consequence }

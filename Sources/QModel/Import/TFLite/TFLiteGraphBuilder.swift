@@ -10,7 +10,9 @@ struct TFLiteGraphBuilder {
     case missing
     /// A constant of the file that no operator has used yet.
     case stored
-    /// An input, a state, a result, or a decoded constant.
+    /// Memory that is kept from run to run.
+    case state
+    /// An input, a result, or a decoded constant.
     case ready
     /// The result of an operator that failed.
     case failed
@@ -24,6 +26,8 @@ struct TFLiteGraphBuilder {
   let isQuantized: Bool
   /// Tensors that others stand for: results of removed conversions.
   var aliases: [Int: Int] = [:]
+  /// The model's inputs, as the file has them.
+  var modelInputs: Set<Int> = []
   /// Model inputs that only say a shape which is known anyway.
   var shapeInputs: Set<Int> = []
   /// State tensors that an operator already owns.
@@ -56,7 +60,7 @@ struct TFLiteGraphBuilder {
     let (product, overflow) = model.bytes.count.multipliedReportingOverflow(by: 16)
     decodingBudget = overflow ? Int.max : product
     availability = model.tensors.map { tensor in
-      if tensor.isVariable { return .ready }
+      if tensor.isVariable { return .state }
       return Self.isConstant(tensor, in: model) ? .stored : .missing
     }
     for (index, tensor) in model.tensors.enumerated() {
@@ -131,7 +135,27 @@ struct TFLiteGraphBuilder {
       let isMalformed = problems.contains { $0.kind == .malformed }
       throw ModelError(isMalformed ? .malformed : .unsupported, problems: problems.map(\.text))
     }
+    clearUnusedTensors()
     return graph
+  }
+
+  /// Tensors that nothing uses have not been checked: their shapes may be anything, so they are taken away, as are
+  /// constants that have been folded into others.
+  private mutating func clearUnusedTensors() {
+    var isUsed = [Bool](repeating: false, count: graph.tensors.count)
+    for index in graph.inputs + graph.outputs { isUsed[index] = true }
+    for node in graph.nodes {
+      for index in node.inputs { if let index { isUsed[index] = true } }
+      for index in node.outputs { isUsed[index] = true }
+    }
+    for index in graph.tensors.indices {
+      let tensor = graph.tensors[index]
+      if !isUsed[index] {
+        graph.tensors[index] = GraphTensor(name: tensor.name, shape: [])
+      } else if tensor.isConstant || tensor.isVariable || tensor.batchAxis ?? 0 >= tensor.shape.count {
+        graph.tensors[index].batchAxis = nil
+      }
+    }
   }
 
   // MARK: - Inputs and outputs
@@ -141,7 +165,7 @@ struct TFLiteGraphBuilder {
     guard !model.outputs.isEmpty else { throw .malformed("the model has no outputs") }
     for raw in model.inputs {
       let index = try checkedIndex(raw)
-      guard !graph.inputs.contains(index) else { throw .malformed("\(label(index)) is an input twice") }
+      guard modelInputs.insert(index).inserted else { throw .malformed("\(label(index)) is an input twice") }
       guard availability[index] == .missing else {
         throw .malformed("\(label(index)) is an input, but has contents of its own")
       }
@@ -156,9 +180,8 @@ struct TFLiteGraphBuilder {
   }
 
   private mutating func finishInputs() throws(TFLiteProblem) {
-    graph.inputs.removeAll { index in
-      shapeInputs.contains(index) && !graph.nodes.contains { $0.inputs.contains(index) }
-    }
+    let read = Set(graph.nodes.flatMap { $0.inputs.compactMap { $0 } })
+    graph.inputs.removeAll { shapeInputs.contains($0) && !read.contains($0) }
     guard !graph.inputs.isEmpty else { throw .malformed("the model has no inputs but shapes") }
     for index in graph.inputs { try checkBoundary(index) }
   }
@@ -169,6 +192,7 @@ struct TFLiteGraphBuilder {
       switch availability[index] {
       case .failed: continue
       case .missing: throw .malformed("\(label(index)) is an output, but no operator computes it")
+      case .state: throw .unsupported("\(label(index)) is an output, but a state")
       case .stored: throw .unsupported("\(label(index)) is an output, but a constant")
       case .ready: break
       }
@@ -195,7 +219,6 @@ struct TFLiteGraphBuilder {
   /// place; returns their operators' indices.
   private mutating func removeBoundaryConversions() -> Set<Int> {
     guard isQuantized else { return [] }
-    let inputs = Set(model.inputs)
     let outputs = Set(model.outputs)
     var isRead = [Bool](repeating: false, count: model.tensors.count)
     for op in model.operators {
@@ -207,7 +230,7 @@ struct TFLiteGraphBuilder {
       guard let code = TFLiteBuiltinOperator(rawValue: op.code.builtinCode), code == .quantize || code == .dequantize,
         let input = try? checkedIndex(op.inputs[0]), let output = try? checkedIndex(op.outputs[0]), input != output
       else { continue }
-      if inputs.contains(Int32(input)), availability[output] == .missing, isExternalForm(input, of: output) {
+      if modelInputs.contains(input), availability[output] == .missing, isExternalForm(input, of: output) {
         if let twin = replacements[input] {
           // The same conversion once more; another one of the same input stays, and is reported as it is imported.
           guard model.tensors[twin].quantization == model.tensors[output].quantization,
@@ -221,8 +244,8 @@ struct TFLiteGraphBuilder {
           replacements[input] = output
         }
         removed.insert(position)
-      } else if outputs.contains(Int32(output)), !isRead[output], availability[output] == .missing,
-        isExternalForm(output, of: input)
+      } else if outputs.contains(Int32(output)), !isRead[output], aliases[output] == nil,
+        availability[output] == .missing, isExternalForm(output, of: input)
       {
         aliases[output] = input
         graph.tensors[input].name = graph.tensors[output].name

@@ -156,7 +156,7 @@ enum TFLiteOptions: Equatable {
           isTimeMajor: try fields.bool(3), hasDiagonalRecurrentWeights: try fields.bool(5)))
     case .dequantize, .logistic, .relu, .reluN1To1, .relu6, .relu0To1, .tanh, .pad, .padV2, .transpose, .logSoftmax,
       .cast, .prelu, .maximum, .minimum, .slice, .expandDims, .elu, .quantize, .hardSwish, .exp, .log, .sqrt, .rsqrt,
-      .square, .abs, .neg, .sin, .cos, .shape:
+      .square, .abs, .neg, .sin, .cos, .shape, .reverseV2:
       self = .none
     }
   }

@@ -1,0 +1,92 @@
+/// Permutations of axes as ``TransposeOp`` has them: axis i of the result is axis `permutation[i]` of the operand.
+typealias Permutation = [Int]
+
+extension Permutation {
+  /// The permutation that undoes this one.
+  var inverse: Permutation {
+    var result = self
+    for (index, axis) in enumerated() { result[axis] = index }
+    return result
+  }
+
+  /// The one transposition that does this one first and `next` after it.
+  func followed(by next: Permutation) -> Permutation { next.map { self[$0] } }
+
+  var isIdentity: Bool { self == Array(indices) }
+
+  /// Whether a tensor of this shape keeps its elements in their order: only axes of size 1 move.
+  func isReshape(of shape: [Int]) -> Bool {
+    let moving = filter { shape[$0] != 1 }
+    return moving == moving.sorted()
+  }
+
+  /// A shape after the transposition.
+  func applied(to shape: [Int]) -> [Int] { map { shape[$0] } }
+}
+
+extension GraphTensor {
+  /// The description of the tensor before a transposition whose result this describes: the same name, other axes.
+  ///
+  /// - Parameter permutation: the transposition from the returned tensor to this one.
+  func beforeTransposition(_ permutation: Permutation) -> GraphTensor {
+    var result = self
+    result.shape = permutation.inverse.applied(to: shape)
+    let layout = (sourceLayout ?? Array(shape.indices)).map { permutation[$0] }
+    result.sourceLayout = layout.isIdentity ? nil : layout
+    result.batchAxis = batchAxis.map { permutation[$0] }
+    return result
+  }
+}
+
+extension GraphRewriter {
+  /// The tensor transposed, with as little work as possible: a constant is transposed here, a transposition before it is
+  /// merged, one that only moves axes of size 1 is a reshape.
+  mutating func transposed(_ tensor: TensorID, by permutation: Permutation, for name: String) -> TensorID {
+    var source = tensor
+    var total = permutation
+    if let (_, producer) = producer(of: tensor), case .transpose(let op) = producer.op, let origin = producer.inputs[0]
+    {
+      source = origin
+      total = op.permutation.followed(by: permutation)
+    }
+    if total.isIdentity { return source }
+    if isConstant(source), let value = constant(source) {
+      return addConstant(TransposeOp(permutation: total).transpose(value), madeFrom: source)
+    }
+    let shape = total.applied(to: shape(source))
+    let op: OpKind =
+      total.isReshape(of: self.shape(source))
+      ? .reshape(ReshapeOp(shape: shape)) : .transpose(TransposeOp(permutation: total))
+    let result = add(GraphTensor(shape: shape))
+    append(Node(name: "\(name)/transposed", op: op, inputs: [source], outputs: [result]))
+    return result
+  }
+
+  /// The tensor with axes of size 1 in front, up to a rank.
+  mutating func padded(_ tensor: TensorID, toRank rank: Int, for name: String) -> TensorID {
+    let shape = shape(tensor)
+    if shape.count >= rank { return tensor }
+    let wanted = [Int](repeating: 1, count: rank - shape.count) + shape
+    if isConstant(tensor), let value = constant(tensor) {
+      return addConstant(value.reshaped(to: wanted), madeFrom: tensor)
+    }
+    let result = add(GraphTensor(shape: wanted))
+    append(
+      Node(name: "\(name)/rank", op: .reshape(ReshapeOp(shape: wanted)), inputs: [tensor], outputs: [result]))
+    return result
+  }
+
+  /// The elements that transposing a tensor would move, and those that no longer would be because a transposition before
+  /// it has no other user.
+  func transpositionCost(_ tensor: TensorID, by permutation: Permutation) -> (added: Int, removed: Int) {
+    if isConstant(tensor) { return (0, 0) }
+    let shape = shape(tensor)
+    let count = shape.reduce(1, *)
+    if let (_, producer) = producer(of: tensor), case .transpose(let op) = producer.op, let origin = producer.inputs[0]
+    {
+      let total = op.permutation.followed(by: permutation)
+      return (total.isReshape(of: self.shape(origin)) ? 0 : count, hasSoleUse(tensor) ? count : 0)
+    }
+    return (permutation.isReshape(of: shape) ? 0 : count, 0)
+  }
+}

@@ -113,11 +113,12 @@ extension Lowering {
   ///   - packed: the weights in the op's layout.
   ///   - sums: one per output channel, in each set of biases (a transposed convolution has one set per phase).
   ///   - groups: the arrays are padded to whole blocks of 16 channels in each.
+  ///   - sumsAreWide: the op has sums of 64 bits.
   mutating func channelQuantization(
     packed: [Int8], sums: [[ChannelSums]], bias: [Int], multipliers: [FixedPointMultiplier], input: Operand,
-    output: Operand, activation: FusedActivation, groups: Int = 1
+    output: Operand, activation: FusedActivation, groups: Int = 1, sumsAreWide: Bool = false
   ) throws(ModelError) -> ChannelQuantization {
-    for set in sums {
+    for set in sums where !sumsAreWide {
       for (channel, sum) in set.enumerated() {
         let products = sum.range(inputs: input.type.range, zeroPoint: input.zeroPoint)
         try requireInt32(

@@ -111,6 +111,27 @@ enum LookupTables {
     }
   }
 
+  /// 513 samples of a function for linear interpolation of int16, each moved by half of the error in the middle of its
+  /// interval; float32 throughout, output zero point 0 (TFLite's LUTPopulate).
+  static func interpolated(
+    inputScale: Float, inputZeroPoint: Int, outputScale: Float, _ function: (Float) -> Float
+  ) -> [Int16] {
+    let inputMin = inputScale * Float(-32768 - inputZeroPoint), inputMax = inputScale * Float(32767 - inputZeroPoint)
+    let outputMin = outputScale * -32768, outputMax = outputScale * 32767
+    let step = (inputMax - inputMin) / 512
+    let inverse = Float(65536) / (outputMax - outputMin)
+    func nearest(_ value: Float) -> Float { value.rounded(.toNearestOrAwayFromZero) }
+    func stored(_ value: Float) -> Int16 { Int16(max(-32768, min(value, 32767))) }
+    return (0..<512).map { index in
+      let start = inputMin + Float(index) * step
+      let value = function(start), middle = function(start + step / 2)
+      let next = function(inputMin + Float(index + 1) * step)
+      let interpolated = nearest((next * inverse + nearest(value * inverse)) / 2)
+      let error = interpolated - nearest(middle * inverse)
+      return stored(nearest(value * inverse) - nearest(error / 2))
+    } + [stored(nearest(function(inputMax) * inverse))]
+  }
+
   /// HARD_SWISH: 16-bit fixed point (TFLite reference, hard_swish.h).
   private static func hardSwish(_ scaling: Scaling) -> [Int8]? {
     let fineScale = Float(1.0 / 128) * scaling.inputScale

@@ -155,14 +155,13 @@ extension Lowering {
       guard bias.allSatisfy({ Int32(exactly: $0) != nil }), multipliers.allSatisfy({ $0.shift <= 14 }) else {
         throw ModelError(.unsupported, "a bias or factor of \(label(node.inputs[index] ?? 0)) is too large")
       }
-      for channel in sums.indices { sums[channel] = ChannelSums(total: sums[channel].total) }
     }
     let gates = Operand(
       id: operand.id, shape: [rows], type: .int16,
       quantization: TensorQuantization(scale: Float(gateUnit), zeroPoint: 0), label: "the gates")
     return try channelQuantization(
       packed: packed, sums: [sums], bias: bias, multipliers: multipliers, input: operand, output: gates,
-      activation: .none, groups: directions)
+      activation: .none, groups: directions, sumsAreWide: operand.type == .int16)
   }
 
   /// Gate weights [D,G·H,K] with one scale per row.

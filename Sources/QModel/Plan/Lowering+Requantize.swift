@@ -21,7 +21,16 @@ extension Lowering {
         .lookup, LookupParams(table: builder.constant(table)), inputs: [source], outputs: [target], inPlaceInputs: [0])
       return
     }
-    throw ModelError(.unsupported, "no kernel requantizes \(from.type) to \(to.type)")
+    guard from.type != .int32 else {
+      throw ModelError(.unsupported, "no kernel requantizes \(from.type) to \(to.type)")
+    }
+    let limits = to.type.range
+    let params = RequantizeParams(
+      multiplier: factor.multiplier, shift: factor.shift, outputMin: Int32(limits.lowerBound),
+      outputMax: Int32(limits.upperBound))
+    builder.step(
+      .requantize, params, inputs: [source], outputs: [target],
+      inPlaceInputs: to.type.byteCount <= from.type.byteCount ? [0] : [])
   }
 
   /// The plan's tensor of an operand for an op that keeps scale and zero point: requantized to those of the output where

@@ -10,8 +10,32 @@ extension Lowering {
         outputZeroPoint: output.zeroPoint)
       let reference = graph.origin == .quantizedTFLite ? LookupTables.referenceTable(op, scaling) : nil
       try lookup(input, output, reference ?? LookupTables.table(scaling) { op.value(at: $0) })
+    case (.int16, .int16): try lowerUnaryInt16(op, input, output)
     default: throw unsupportedTypes(input, output)
     }
+  }
+
+  mutating func lowerPRelu(_ node: Node) throws(ModelError) {
+    let input = try quantized(input(node, 0)), output = try quantized(output(node))
+    let slope = try quantized(self.input(node, 1))
+    guard input.type == output.type, input.type != .int32 else { throw unsupportedTypes(input, output) }
+    try require(slope, .int8)
+    let identity = FixedPointMultiplier(nearest: Double(input.scale) / Double(output.scale))
+    let product = FixedPointMultiplier(
+      nearest: Double(input.scale) * Double(slope.scale) / Double(output.scale))
+    if input.type == .int8, slope.elementCount == 1, let value = try integers(node, 1)?.first {
+      let table = (-128...127).map { q in
+        let x = Int32(q - input.zeroPoint)
+        let y = x >= 0 ? identity.requantized(x) : product.requantized(x * Int32(value - slope.zeroPoint))
+        return Int8(clamping: Int(y) + output.zeroPoint)
+      }
+      return try lookup(input, output, table)
+    }
+    let params = PReluParams(
+      multiplier: identity.multiplier, shift: identity.shift, slopeMultiplier: product.multiplier,
+      slopeShift: product.shift)
+    let inputs = [try existing(input.id), try existing(slope.id)]
+    builder.step(.prelu, params, inputs: inputs, outputs: [try activation(output.id)], inPlaceInputs: [0])
   }
 
   mutating func lowerSoftmax(_ node: Node, _ op: SoftmaxOp) throws(ModelError) {
@@ -36,6 +60,7 @@ extension Lowering {
       try compute(output, in: natural) { lowering, target in
         lowering.builder.step(.softmax, params, inputs: [source], outputs: [target], inPlaceInputs: [0])
       }
+    case (.int16, .int16): try lowerSoftmaxInt16(op, input, output)
     default: throw unsupportedTypes(input, output)
     }
   }

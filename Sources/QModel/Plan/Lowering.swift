@@ -9,6 +9,8 @@ struct Lowering {
   var builder = PlanBuilder()
   /// The plan's tensor for each tensor of the graph that has one.
   var planned: [TensorID: Int] = [:]
+  /// Results of nodes that could not be lowered: what reads them is no finding of its own.
+  private var failed: Set<TensorID> = []
 
   /// Lowers every node.
   ///
@@ -26,7 +28,7 @@ struct Lowering {
     var kind = ModelError.Kind.unsupported
     func note(_ error: ModelError, _ node: String? = nil) {
       problems += error.problems.map { problem in node.map { "\($0): \(problem)" } ?? problem }
-      if error.kind == .malformed { kind = .malformed }
+      if error.kind == .malformed, !error.problems.isEmpty { kind = .malformed }
     }
     for id in graph.inputs {
       do throws(ModelError) { builder.inputs.append(try activation(id)) } catch { note(error) }
@@ -35,7 +37,10 @@ struct Lowering {
       do throws(ModelError) {
         try checkShapes(node)
         try lower(node)
-      } catch { note(error, node.name) }
+      } catch {
+        note(error, node.name)
+        failed.formUnion(node.outputs)
+      }
     }
     for id in graph.outputs where problems.isEmpty {
       do throws(ModelError) { builder.outputs.append(try existing(id)) } catch { note(error) }
@@ -88,18 +93,6 @@ struct Lowering {
     case .recurrent(let op): try lowerRecurrent(node, op)
     case .svdf(let op): try lowerSVDF(node, op)
     }
-  }
-}
-
-// Views.
-extension Lowering {
-  mutating func lowerReshape(_ node: Node) throws(ModelError) {
-    let input = try input(node, 0), output = try output(node)
-    guard input.type == output.type else { throw unsupportedTypes(input, output) }
-    if graph.origin == .float, input.quantization != output.quantization {
-      return try requantize(try existing(input.id), to: try activation(output.id))
-    }
-    try alias(output.id, of: input.id)
   }
 }
 
@@ -198,9 +191,9 @@ extension Lowering {
   mutating func existing(_ id: TensorID) throws(ModelError) -> Int {
     if let index = planned[id] { return index }
     let tensor = graph.tensors[id]
-    if let data = tensor.data { return try addConstant(id, data) }
     if tensor.isVariable { return try state(id) }
-    throw ModelError(.malformed, "\(label(id)) is read before it is computed")
+    if let data = tensor.data { return try addConstant(id, data) }
+    throw ModelError(.malformed, problems: failed.contains(id) ? [] : ["\(label(id)) is read before it is computed"])
   }
 
   /// The plan's tensor of a model input or a node's result, made when there is none.
@@ -210,9 +203,15 @@ extension Lowering {
   }
 
   /// The plan's tensor of a variable tensor: state that starts at its zero point, or at its data.
-  mutating func state(_ id: TensorID) throws(ModelError) -> Int {
+  ///
+  /// - Parameter shape: as its op sees it, when that is another one than the graph's.
+  mutating func state(_ id: TensorID, shape: [Int]? = nil) throws(ModelError) -> Int {
     if let index = planned[id] { return index }
-    return try add(id, place: .state(initialValue: nil))
+    var initialValue: UInt32?
+    if let values = graph.tensors[id].data?.integers { initialValue = builder.constant(values, as: try operand(id).type) }
+    let index = try add(id, place: .state(initialValue: initialValue))
+    if let shape { builder.setShape(shape, of: index) }
+    return index
   }
 
   private mutating func add(_ id: TensorID, place: PlanTensor.Place) throws(ModelError) -> Int {
@@ -236,12 +235,18 @@ extension Lowering {
 
   /// Makes `id` another view of the memory of `source`, without a step.
   mutating func alias(_ id: TensorID, of source: TensorID) throws(ModelError) {
-    let root = try existing(source)
+    try alias(id, ofPlanned: try existing(source))
+  }
+
+  /// Makes `id` another view of the memory of a plan's tensor.
+  mutating func alias(_ id: TensorID, ofPlanned root: Int) throws(ModelError) {
     switch builder.tensors[builder.root(of: root)].place {
     case .constant(let offset): _ = try add(id, place: .constant(offset))
     case .arena, .alias: _ = try add(id, place: .alias(of: root))
     case .state:
-      throw ModelError(.unsupported, "a view of the state \(label(source))")
+      // The state may change before the view is read.
+      let target = try activation(id)
+      builder.step(.copy, CopyParams(), inputs: [root], outputs: [target])
     }
   }
 

@@ -74,6 +74,9 @@ struct PlanBuilder {
     return tensors.count - 1
   }
 
+  /// Gives a tensor another shape of as many elements.
+  mutating func setShape(_ shape: [Int], of tensor: Int) { tensors[tensor].shape = shape }
+
   /// Stores an array in the constants section, once, at a multiple of 64 bytes; returns its offset.
   mutating func constant<Element: FixedWidthInteger & BitwiseCopyable>(_ values: [Element]) -> UInt32 {
     let bytes = values.withUnsafeBytes { [UInt8]($0) }

@@ -58,11 +58,7 @@ struct FlatBufferReader {
     guard offset >= 0, size <= bytes.count, offset <= bytes.count - size else {
       throw FlatBufferError(byteOffset: offset, problem: "expected \(size) more bytes, the file has \(bytes.count)")
     }
-    var value: T = 0
-    for index in 0..<size {
-      value |= T(truncatingIfNeeded: bytes[offset + index]) << T(truncatingIfNeeded: 8 * index)
-    }
-    return value
+    return T(littleEndian: bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) })
   }
 
   /// The target of the forward offset stored at `offset`.

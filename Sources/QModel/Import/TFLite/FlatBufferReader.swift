@@ -97,7 +97,8 @@ struct FlatBufferReader {
     let count = Int(try load(UInt32.self, at: position))
     let start = position + 4
     guard count <= (bytes.count - start) / elementSize else {
-      throw FlatBufferError(byteOffset: position, problem: "expected a vector within the file, it has \(count) elements")
+      throw FlatBufferError(
+        byteOffset: position, problem: "expected a vector within the file, it has \(count) elements")
     }
     return start..<(start + count * elementSize)
   }

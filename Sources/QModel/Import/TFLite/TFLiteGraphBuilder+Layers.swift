@@ -95,7 +95,8 @@ extension TFLiteGraphBuilder {
     let bias = try bias(op, 2, channels: channels, input: input, weights: weights)
     guard weights.shape[0] == 1, channels % input.shape[3] == 0 else {
       throw .malformed(
-        "the weights of shape \(weights.shape) do not fit \(input.shape[3]) input channels, expected [1, H, W, channels]")
+        "the weights of shape \(weights.shape) do not fit \(input.shape[3]) input channels, expected [1, H, W, channels]"
+      )
     }
     let rows = try windowAxis(
       input: input.shape[1], kernel: weights.shape[1], stride: window.strideHeight, dilation: dilationHeight,
@@ -139,7 +140,8 @@ extension TFLiteGraphBuilder {
     let columns = try windowAxis(
       input: shape[2], kernel: weights.shape[2], stride: window.strideWidth, dilation: 1, padding: window.padding)
     guard rows.output == input.shape[1], columns.output == input.shape[2] else {
-      throw .malformed("an output of \(shape) needs an input of \(rows.output) by \(columns.output), not \(input.shape)")
+      throw .malformed(
+        "an output of \(shape) needs an input of \(rows.output) by \(columns.output), not \(input.shape)")
     }
     conv.padding = Padding2D(top: rows.before, left: columns.before, bottom: rows.after, right: columns.after)
     conv.activation = try fusedActivation(window.activation)
@@ -252,7 +254,9 @@ extension TFLiteGraphBuilder {
   }
 
   /// A constant as a matrix of its last two axes, swapped if `transposed`.
-  private mutating func constantMatrix(_ source: Operand, transposed: Bool, index: Int) throws(TFLiteProblem) -> TensorID {
+  private mutating func constantMatrix(_ source: Operand, transposed: Bool, index: Int) throws(TFLiteProblem)
+    -> TensorID
+  {
     let (rows, columns) = (source.shape[source.rank - 2], source.shape[source.rank - 1])
     let id = temporary(like: source.id, shape: transposed ? [columns, rows] : [rows, columns])
     guard let data = source.data else { return id }

@@ -100,7 +100,9 @@ extension TFLiteGraphBuilder {
   /// A constant with its axes in another order.
   static func permuted(_ data: TensorData, shape: [Int], permutation: [Int]) -> TensorData {
     var strides = [Int](repeating: 1, count: shape.count)
-    for axis in stride(from: shape.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * shape[axis + 1] }
+    for axis in stride(from: shape.count - 2, through: 0, by: -1) {
+      strides[axis] = strides[axis + 1] * shape[axis + 1]
+    }
     let outer = permutation.map { shape[$0] }
     let steps = permutation.map { strides[$0] }
     func values<T>(_ source: [T]) -> [T] {
@@ -308,7 +310,9 @@ extension TFLiteGraphBuilder {
   // MARK: - Padding and resizing
 
   /// Amounts before and after each axis.
-  private mutating func paddings(_ op: Operator, _ input: Operand) throws(TFLiteProblem) -> (before: [Int], after: [Int]) {
+  private mutating func paddings(_ op: Operator, _ input: Operand) throws(TFLiteProblem) -> (
+    before: [Int], after: [Int]
+  ) {
     let amounts = try constantIntegers(op, 1)
     guard amounts.count == 2 * input.rank, amounts.allSatisfy({ $0 >= 0 && $0 <= 1 << 29 }) else {
       throw .malformed("the paddings \(amounts) do not fit the shape \(input.shape)")

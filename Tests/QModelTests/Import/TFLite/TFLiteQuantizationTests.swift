@@ -53,7 +53,8 @@ import Testing
     Case(
       testDescription: "result with scale 0", tensor: 3, quantization: .init(0, 0),
       problem: "'convolved' has the scale 0.0"),
-    Case(testDescription: "weights without", tensor: 1, quantization: nil, problem: "'kernel' is int8 but has no scale"),
+    Case(
+      testDescription: "weights without", tensor: 1, quantization: nil, problem: "'kernel' is int8 but has no scale"),
     Case(
       testDescription: "weights with one scale of three 0", tensor: 1,
       quantization: .init(scales: [0.25, 0, 0.125]), problem: "'kernel' has the scale 0.0"),
@@ -130,9 +131,10 @@ import Testing
     let graph = try TFLiteImporter.graph(from: model.bytes())
     #expect(graph.tensors[1].quantization == TensorQuantization(scale: 0.25, zeroPoint: 7))
     model.tensors[1].quantization = .init(scales: [0.25, 0.25], zeroPoints: [7, 7])
-    #expect(Self.problems(model) == [
-      "FULLY_CONNECTED #0: the weights, tensor 1 'weights', have a zero point other than 0"
-    ])
+    #expect(
+      Self.problems(model) == [
+        "FULLY_CONNECTED #0: the weights, tensor 1 'weights', have a zero point other than 0"
+      ])
   }
 
   @Test(arguments: [(TFLiteElementType.int32, true), (.int64, true), (.int16, true), (.int8, false)])
@@ -163,9 +165,10 @@ import Testing
     var model = TFLiteModelTests.dense()
     for index in [0, 3] { model.tensors[index].type = .int16 }
     model.tensors[0].quantization?.zeroPoints = [0]
-    #expect(Self.problems(model) == [
-      "FULLY_CONNECTED #0: tensor 3 'output' is int16 and has the zero point 5, expected 0"
-    ])
+    #expect(
+      Self.problems(model) == [
+        "FULLY_CONNECTED #0: tensor 3 'output' is int16 and has the zero point 5, expected 0"
+      ])
   }
 
   @Test func int8LayersTakeInt32BiasesOnly() {
@@ -201,9 +204,10 @@ import Testing
     let output = model.tensor("y", .int8, [1, 4, 4, 1], .init(1, 0))
     model.add(.transposeConv, [shape, weights, input], [output], [1: .int(Int32(1)), 2: .int(Int32(1))])
     (model.inputs, model.outputs) = ([input], [output])
-    #expect(Self.problems(model) == [
-      "TRANSPOSE_CONV #0: the weights, tensor 2 'w', are int4, supported is int8"
-    ])
+    #expect(
+      Self.problems(model) == [
+        "TRANSPOSE_CONV #0: the weights, tensor 2 'w', are int4, supported is int8"
+      ])
   }
 
   // MARK: - The border between floats and integers
@@ -262,7 +266,9 @@ import Testing
     model.add(.logistic, [middle], [3])
     let problems = Self.problems(model)
     #expect(problems.count == 2)
-    #expect(problems.first == "DEQUANTIZE #2: tensor 2 'clamped' is dequantized at run time; only a model output or a constant may be")
+    #expect(
+      problems.first
+        == "DEQUANTIZE #2: tensor 2 'clamped' is dequantized at run time; only a model output or a constant may be")
     #expect(problems.last?.hasPrefix("LOGISTIC #3: tensor 4 'middle' is float32 inside a quantized model") == true)
   }
 

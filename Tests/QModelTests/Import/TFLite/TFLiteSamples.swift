@@ -9,7 +9,8 @@ enum TFLiteSamples {
     var model = TFLiteModelBuilder()
     let input = model.tensor("image", .int8, [1, 5, 4, 2], .init(0.5, -128), signature: [-1, 5, 4, 2])
     let weights = model.tensor(
-      "kernel", .int8, [3, 3, 3, 2], .init(scales: [0.25, 0.5, 0.125]), data: (0..<54).map { UInt8(truncatingIfNeeded: $0 * 7 - 90) })
+      "kernel", .int8, [3, 3, 3, 2], .init(scales: [0.25, 0.5, 0.125]),
+      data: (0..<54).map { UInt8(truncatingIfNeeded: $0 * 7 - 90) })
     let bias = model.tensor(
       "bias", .int32, [3], .init(scales: [0.125, 0.25, 0.0625], axis: 2), data: littleEndian([Int32(5), -6, 7]))
     let convolved = model.tensor("convolved", .int8, [1, 3, 2, 3], .init(1.5, -128), signature: [-1, 3, 2, 3])

@@ -48,6 +48,18 @@ extension TFLiteGraphBuilder {
     }
   }
 
+  /// Poolings hand values on as they are stored: a result of another quantization would be silently wrong.
+  private func requireSameQuantization(_ input: TensorID, _ output: TensorID) throws(TFLiteProblem) {
+    guard let source = graph.tensors[input].quantization, let target = graph.tensors[output].quantization else {
+      return
+    }
+    guard abs(source.scale - target.scale) <= 1e-6, source.zeroPoint == target.zeroPoint else {
+      throw .malformed(
+        "\(label(output)) has scale \(target.scale) and zero point \(target.zeroPoint), expected those of the input, "
+          + "\(source.scale) and \(source.zeroPoint)")
+    }
+  }
+
   // MARK: - Convolutions
 
   mutating func importConv2D(_ op: Operator) throws(TFLiteProblem) {
@@ -287,6 +299,7 @@ extension TFLiteGraphBuilder {
     pool.activation = try fusedActivation(window.activation)
     let output = try define(
       op, shape: [input.shape[0], rows.output, columns.output, input.shape[3]], types: sameType(input))
+    try requireSameQuantization(input.id, output)
     append(op, isMaximum ? .maxPool2D(pool) : .averagePool2D(pool), [input.id], [output])
   }
 
@@ -319,6 +332,7 @@ extension TFLiteGraphBuilder {
       throw .unsupported("the maximum is supported over height and width only, not over the axes \(axes)")
     }
     let output = try define(op, shape: shape, types: sameType(input))
+    try requireSameQuantization(input.id, output)
     var pool = Pool2DOp()
     (pool.kernelHeight, pool.kernelWidth) = (input.shape[1], input.shape[2])
     let pooled = [input.shape[0], 1, 1, input.shape[3]]

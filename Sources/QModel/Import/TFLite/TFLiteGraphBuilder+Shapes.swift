@@ -332,11 +332,12 @@ extension TFLiteGraphBuilder {
       guard let data = constant.data, data.count == 1, constant.type == input.type else {
         throw .unsupported("the padding value is not one constant of type \(input.type)")
       }
-      if let floats = data.floats {
-        value = floats[0]
-      } else if let integers = data.integers, let quantization = graph.tensors[output].quantization {
-        // The reference writes the stored integer as it is: what it means is a matter of the output's quantization.
-        value = quantization.scale * Float(integers[0] - quantization.zeroPoint)
+      guard graph.tensors[constant.id].quantization == graph.tensors[output].quantization else {
+        throw .malformed("the padding value, \(label(constant.id)), has another quantization than the result")
+      }
+      value = data.floats?.first ?? 0
+      if let integer = data.integers?.first, let quantization = graph.tensors[output].quantization {
+        value = quantization.scale * Float(integer - quantization.zeroPoint)
       }
     }
     append(op, .pad(PadOp(before: before, after: after, mode: .constant(value))), [input.id], [output])

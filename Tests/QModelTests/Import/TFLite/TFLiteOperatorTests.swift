@@ -302,17 +302,57 @@ import Testing
     #expect(try Self.run(symmetric)[0].values == [1, 0, 0, 1, 2, 2, 1])
   }
 
-  /// The stored integer is written as it is, whatever quantization its own tensor has.
-  @Test func paddingValuesAreThoseOfTheResult() throws {
+  @Test func paddingValuesHaveTheQuantizationOfTheResult() throws {
     var model = TFLiteModelBuilder()
     let x = model.tensor("x", .int8, [1, 2], .init(0.25, 10))
     let amounts = model.tensor("amounts", .int32, [2, 2], data: littleEndian([Int32(0), 0, 1, 0]))
-    let value = model.tensor("value", .int8, [], .init(4, 0), data: [UInt8(bitPattern: -30)])
+    let value = model.tensor("value", .int8, [], .init(0.25, 10), data: [UInt8(bitPattern: -30)])
     let y = model.tensor("y", .int8, [1, 3], .init(0.25, 10))
     model.add(.padV2, [x, amounts, value], [y])
     (model.inputs, model.outputs) = ([x], [y])
     #expect(
       try Self.graph(model).nodes.map(\.op) == [.pad(PadOp(before: [0, 1], after: [0, 0], mode: .constant(-10)))])
+    model.tensors[Int(value)].quantization = .init(4, 0)
+    #expect(throws: ModelError.self) { try TFLiteImporter.graph(from: model.bytes()) }
+  }
+
+  /// Functions whose integer kernels can only produce one range refuse every other one.
+  @Test func fixedResultRangesAreChecked() {
+    typealias Range = (type: TFLiteElementType, scale: Float, zeroPoint: Int64)
+    let cases: [(code: TFLiteBuiltinOperator, input: TFLiteElementType, range: Range)] = [
+      (.softmax, .int8, (.int8, 1 / 256, -128)), (.softmax, .int8, (.int16, 1 / 65_535, -32_768)),
+      (.softmax, .int16, (.int16, 1 / 32_768, 0)), (.logistic, .int8, (.int8, 1 / 256, -128)),
+      (.logistic, .int16, (.int16, 1 / 32_768, 0)), (.tanh, .int8, (.int8, 1 / 128, 0)),
+      (.tanh, .int16, (.int16, 1 / 32_768, 0)), (.logSoftmax, .int8, (.int8, 16 / 256, 127)),
+    ]
+    for (code, input, range) in cases {
+      for (scale, zeroPoint, isSound) in [
+        (range.scale, range.zeroPoint, true), (range.scale * 2, range.zeroPoint, false),
+        (range.scale, range.zeroPoint + (range.zeroPoint > 0 ? -1 : 1), false),
+      ] {
+        var model = TFLiteModelBuilder()
+        let x = model.tensor("x", input, [1, 4], .init(0.001, 0))
+        let y = model.tensor("y", range.type, [1, 4], .init(scale, zeroPoint))
+        model.add(code, [x], [y], code == .softmax ? [0: .float(1)] : [:])
+        (model.inputs, model.outputs) = ([x], [y])
+        let isImported = (try? TFLiteImporter.graph(from: model.bytes())) != nil
+        #expect(isImported == isSound, "\(code) \(input) to \(scale), \(zeroPoint)")
+      }
+    }
+  }
+
+  @Test func poolingsKeepTheQuantization() {
+    for (scale, isSound) in [(Float(0.5), true), (0.25, false)] {
+      var model = TFLiteModelBuilder()
+      let x = model.tensor("x", .int8, [1, 2, 2, 1], .init(0.5, 3))
+      let y = model.tensor("y", .int8, [1, 1, 1, 1], .init(scale, 3))
+      model.add(
+        .averagePool2D, [x], [y],
+        [0: .int(Int8(1)), 1: .int(Int32(1)), 2: .int(Int32(1)), 3: .int(Int32(2)), 4: .int(Int32(2))])
+      (model.inputs, model.outputs) = ([x], [y])
+      let isImported = (try? TFLiteImporter.graph(from: model.bytes())) != nil
+      #expect(isImported == isSound)
+    }
   }
 
   @Test func resizesHaveTheCoordinatesOfTFLite() throws {
@@ -380,12 +420,11 @@ import Testing
   }
 
   @Test func int16IsSupportedWhereTheReferenceIs() {
-    for (code, isSupported) in [
-      (TFLiteBuiltinOperator.logistic, true), (.tanh, true), (.elu, false), (.hardSwish, false),
-    ] {
+    let cases: [(TFLiteBuiltinOperator, Bool)] = [(.logistic, true), (.tanh, true), (.elu, false), (.hardSwish, false)]
+    for (code, isSupported) in cases {
       var model = TFLiteModelBuilder()
       let x = model.tensor("x", .int16, [1, 4], .init(0.001, 0))
-      let y = model.tensor("y", .int16, [1, 4], .init(0.001, 0))
+      let y = model.tensor("y", .int16, [1, 4], .init(1 / 32_768, 0))
       model.add(code, [x], [y])
       (model.inputs, model.outputs) = ([x], [y])
       let isImported = (try? TFLiteImporter.graph(from: model.bytes())) != nil

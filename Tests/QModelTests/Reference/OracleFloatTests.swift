@@ -14,13 +14,15 @@ struct OracleFloatTests {
     var testDescription: String { "\(model) on \(input)" }
   }
 
+  // TensorFlow Lite Micro sums a dense layer in one float: its own error on ad01 is 1.14e-4 by the measure below, so there
+  // LiteRT's outputs (4.9e-5) are the ones to equal.
   static let models = [
     Model(
       model: "models/ad01_fp32.tflite", input: "data/ad01_fp32/input_real_float.npy",
-      output: "data/ad01_fp32/out_tflm_real.npy", limit: 40),
+      output: "data/ad01_fp32/out_xnn_real.npy", limit: 40),
     Model(
       model: "models/ad01_fp32.onnx", input: "data/ad01_fp32/input_real_float.npy",
-      output: "data/ad01_fp32/out_tflm_real.npy", limit: 40),
+      output: "data/ad01_fp32/out_xnn_real.npy", limit: 40),
     Model(
       model: "models/kws_float_dequant.tflite", input: "data/kws_float_dequant/input_real_float.npy",
       output: "data/kws_float_dequant/out_tflm_real.npy", limit: 6),
@@ -39,12 +41,14 @@ struct OracleFloatTests {
     Model(
       model: "models/hello_world_float.tflite", input: "data/hello_world_float/input_real_float.npy",
       output: "data/hello_world_float/out_tflm_real.npy"),
-    Model(model: "digits/cnn_dws.onnx", input: "digits/x_test.npy", output: "digits/cnn_dws_float_out_test.npy", limit: 20),
+    Model(
+      model: "digits/cnn_dws.onnx", input: "digits/x_test.npy", output: "digits/cnn_dws_float_out_test.npy", limit: 20),
     Model(
       model: "digits/cnn_dws_unfused_bn.onnx", input: "digits/x_test.npy", output: "digits/cnn_dws_float_out_test.npy",
       limit: 20),
     Model(model: "digits/lstm.onnx", input: "digits/x_test.npy", output: "digits/lstm_float_out_test.npy", limit: 40),
-    Model(model: "digits/mlp_ae.onnx", input: "digits/x_test.npy", output: "digits/mlp_ae_float_out_test.npy", limit: 40),
+    Model(
+      model: "digits/mlp_ae.onnx", input: "digits/x_test.npy", output: "digits/mlp_ae_float_out_test.npy", limit: 40),
   ]
 
   @Test(arguments: models) func outputsAgree(_ model: Model) throws {

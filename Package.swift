@@ -32,7 +32,8 @@ let package = Package(
       name: "QKernels",
       dependencies: ["QKernelsIntrinsics"] + innerSets.map { .target(name: $0.name) },
       path: "Sources/QKernels",
-      exclude: ["Intrinsics", "Template", "Template256", "AVX512VNNI", "AVXVNNI", "AVX2"].map { "Inner/\($0)" }),
+      exclude: ["CABI/include", "CABI/kernel_table.h"]
+        + ["Intrinsics", "Template", "Template256", "AVX512VNNI", "AVXVNNI", "AVX2"].map { "Inner/\($0)" }),
     .target(name: "QModel", dependencies: ["QKernels"]),
     .executableTarget(name: "qcli", dependencies: ["QKernels", "QModel"]),
     .testTarget(name: "QKernelsTests", dependencies: ["QKernels", "QModel"]),

@@ -1,5 +1,6 @@
 import QKernelsIntrinsics
 
+#if !QK_STATIC_INNER
 /// An instruction set of the inner kernels; raw values cross the C border and are frozen.
 public enum InnerSet: Int32, Sendable {
   case scalar = 0

@@ -1,5 +1,6 @@
 import QKernelsIntrinsics
 
+#if !QK_STATIC_INNER
 /// The primitives that differ by instruction set; inner_kernels.h says what each computes.
 ///
 /// Bare-metal builds fix the set at build time (`QK_STATIC_INNER`), so that calls are direct and unused primitives are
@@ -67,3 +68,4 @@ public struct InnerKernels {
   @inline(__always) func averagePool(_ args: inout qk_pool_args) { table.average_pool(&args) }
   @inline(__always) func windowSum(_ args: inout qk_pool_args) { table.window_sum(&args) }
 }
+#endif

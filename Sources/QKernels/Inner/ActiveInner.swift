@@ -114,3 +114,4 @@ private var hasDotProduct: Bool {
   #endif
 }
 #endif
+#endif

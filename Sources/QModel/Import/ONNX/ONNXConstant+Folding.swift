@@ -24,7 +24,9 @@ extension ONNXConstant {
   /// Number of elements between neighbours along each axis.
   static func strides(of shape: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: shape.count)
-    for axis in stride(from: shape.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * shape[axis + 1] }
+    for axis in stride(from: shape.count - 2, through: 0, by: -1) {
+      strides[axis] = strides[axis + 1] * shape[axis + 1]
+    }
     return strides
   }
 
@@ -308,7 +310,9 @@ enum ONNXFoldedBinary {
 
   /// The result on integers; `nil` for an overflow, a division by zero, or a negative exponent.
   func callAsFunction(_ a: Int64, _ b: Int64) -> Int64? {
-    func value(_ result: (partialValue: Int64, overflow: Bool)) -> Int64? { result.overflow ? nil : result.partialValue }
+    func value(_ result: (partialValue: Int64, overflow: Bool)) -> Int64? {
+      result.overflow ? nil : result.partialValue
+    }
     switch self {
     case .add: return value(a.addingReportingOverflow(b))
     case .sub: return value(a.subtractingReportingOverflow(b))

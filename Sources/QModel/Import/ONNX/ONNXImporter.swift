@@ -83,7 +83,9 @@ public enum ONNXImporter {
 
   /// Returns the version of the standard operator set that the model uses.
   private static func standardOpset(of model: ModelProto) throws(ModelError) -> Int {
-    guard model.irVersion > 0 else { throw ModelError(.malformed, "this is not an ONNX model: it has no format version") }
+    guard model.irVersion > 0 else {
+      throw ModelError(.malformed, "this is not an ONNX model: it has no format version")
+    }
     let versions = model.opsetImports.filter { isStandard($0.domain) }.map(\.version)
     guard let version = versions.first else {
       throw ModelError(.malformed, "the model does not say which operator set it uses")

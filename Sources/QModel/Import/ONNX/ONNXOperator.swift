@@ -53,7 +53,8 @@ struct ONNXOperator: Sendable {
       problems.append(node.malformed("it has \(node.proto.outputs.count) outputs, expected \(Self.text(outputs))"))
     }
     for attribute in node.proto.attributes
-    where !attributes.contains(where: { $0.name == attribute.name && $0.since <= node.opset && node.opset < $0.until }) {
+    where !attributes.contains(where: { $0.name == attribute.name && $0.since <= node.opset && node.opset < $0.until })
+    {
       problems.append(
         node.unsupported("the attribute \"\(attribute.name)\" is not supported in opset \(node.opset)"))
     }

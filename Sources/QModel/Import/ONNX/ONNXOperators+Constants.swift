@@ -155,7 +155,8 @@ extension ONNXGraphBuilder {
     }
     if let first = start.integers?[0], let last = limit.integers?[0], let step = delta.integers?[0] {
       guard step != 0, step != .min else { throw node.malformed("its step is \(step)") }
-      let (distance, overflow) = step > 0 ? last.subtractingReportingOverflow(first) : first.subtractingReportingOverflow(last)
+      let (distance, overflow) =
+        step > 0 ? last.subtractingReportingOverflow(first) : first.subtractingReportingOverflow(last)
       guard !overflow else { throw node.malformed("it goes from \(first) to \(last)") }
       let count = distance <= 0 ? 0 : Int((distance - 1) / abs(step) + 1)
       try account(for: count, node)

@@ -599,7 +599,9 @@ extension ONNXGraphBuilder {
       setOutput(node, to: result)
     case .tensor(let id):
       let axis = try axis(rank: shape(of: id).count)
-      setOutput(node, to: try gathered(try tensor(node, 0, allowsIntegers: true), axis, positions, shape: indices.shape, for: node))
+      setOutput(
+        node,
+        to: try gathered(try tensor(node, 0, allowsIntegers: true), axis, positions, shape: indices.shape, for: node))
     case .unknown: break
     }
   }

@@ -73,6 +73,7 @@ struct CMSISCase: CustomTestStringConvertible, Sendable {
     return numbers
   }
 
+  func texts(_ key: String) -> [String] { record.values[key] as? [String] ?? [] }
   func text(_ key: String) -> String? { record.values[key] as? String }
   func pairs(_ key: String) -> [[Int]]? { record.values[key] as? [[Int]] }
 }

@@ -54,19 +54,19 @@ struct StepResult {
   var inputs: [[Int]]
 }
 
-/// Writes a model of one step, verifies it, runs it `runs` times, and checks that nothing but outputs, state and scratch
-/// was written.
+/// Writes a model of one step, verifies it, runs it, and checks that nothing but outputs, state and scratch was written.
 ///
 /// - Parameters:
+///   - sequence: values of input 0 for more runs after the first, which state tensors outlive.
 ///   - makeParams: adds the step's constants and returns its params record.
 ///   - scratch: the op's own statement of its scratch.
 func runStep<Params: BitwiseCopyable>(
-  _ code: OpCode, inputs: [Operand], outputs: [Operand], runs: Int = 1, set: InnerSet = .scalar,
+  _ code: OpCode, inputs: [Operand], outputs: [Operand], sequence: [[Int]] = [], set: InnerSet = .scalar,
   scratch: (Params) -> Int = { _ in 0 }, makeParams: (inout PlanBuilder) -> Params,
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws -> StepResult {
   let bytes = try buildStep(code, inputs: inputs, outputs: outputs, scratch: scratch, makeParams: makeParams)
-  return try runModel(bytes, inputs: inputs, outputs: outputs, runs: runs, set: set, sourceLocation: sourceLocation)
+  return try runModel(bytes, inputs: inputs, outputs: outputs, sequence: sequence, set: set, sourceLocation: sourceLocation)
 }
 
 /// The bytes of a model of one step. Arena inputs are model inputs.
@@ -112,7 +112,7 @@ func decoded(_ memory: UnsafeRawPointer, _ type: StoredType, count: Int) -> [Int
 }
 
 private func runModel(
-  _ bytes: [UInt8], inputs: [Operand], outputs: [Operand], runs: Int, set: InnerSet, sourceLocation: SourceLocation
+  _ bytes: [UInt8], inputs: [Operand], outputs: [Operand], sequence: [[Int]], set: InnerSet, sourceLocation: SourceLocation
 ) throws -> StepResult {
   let file = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
   defer { file.deallocate() }
@@ -149,7 +149,14 @@ private func runModel(
     memory(view.input(index)).copyMemory(from: encoded(operand), byteCount: operand.count * operand.type.byteCount)
   }
   let before = [UInt8](arena)
-  for _ in 0..<runs { runner.run() }
+  runner.run()
+  for values in sequence {
+    release(Int(view.input(0).pointee.offset), Int(view.input(0).pointee.byteCount))
+    var operand = inputs[0]
+    operand.values = values
+    memory(view.input(0)).copyMemory(from: encoded(operand), byteCount: operand.count * operand.type.byteCount)
+    runner.run()
+  }
   let stray = arena.indices.filter { !mayChange[$0] && arena[$0] != before[$0] }
   #expect(stray.isEmpty, "wrote outside outputs and scratch at \(stray.prefix(4))", sourceLocation: sourceLocation)
   return StepResult(

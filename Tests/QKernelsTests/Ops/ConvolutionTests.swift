@@ -51,7 +51,8 @@ import Testing
     Case(input: [1, 6, 7, 5], outputChannels: 3, window: window((2, 3)), after: (0, 1)),
     Case(input: [1, 1, 31, 3], outputChannels: 4, window: window((1, 5), stride: (1, 3), pad: (0, 2)), after: (0, 2)),
     Case(input: [2, 1, 9, 2], outputChannels: 4, window: window((1, 3), stride: (1, 3))),
-    Case(input: [1, 49, 10, 1], outputChannels: 8, window: window((10, 4), stride: (2, 2), pad: (4, 1)), after: (5, 1)),
+    Case(
+      input: [1, 49, 10, 1], outputChannels: 8, window: window((10, 4), stride: (2, 2), pad: (4, 1)), after: (5, 1)),
     Case(input: [1, 9, 9, 2], outputChannels: 5, window: window((3, 3), dilation: (2, 3), pad: (2, 3)), after: (2, 3)),
     Case(input: [1, 5, 5, 2], outputChannels: 2, window: window((2, 2), stride: (3, 3))),
     Case(input: [1, 2, 2, 3], outputChannels: 2, window: window((5, 5), pad: (2, 2)), after: (2, 2)),
@@ -74,10 +75,13 @@ import Testing
     Case(input: [1, 1, 1, 1], outputChannels: 1, window: window((1, 1))),
     Case(input: [2, 5, 4, 33], outputChannels: 33, window: window((3, 3), pad: (1, 1)), after: (1, 1)),
     Case(input: [1, 6, 5, 16], outputChannels: 16, window: window((3, 3), stride: (2, 2)), after: (1, 0)),
-    Case(input: [1, 7, 9, 17], outputChannels: 17, window: window((3, 5), dilation: (2, 1), pad: (1, 2)), after: (1, 2)),
+    Case(
+      input: [1, 7, 9, 17], outputChannels: 17, window: window((3, 5), dilation: (2, 1), pad: (1, 2)), after: (1, 2)),
     Case(input: [1, 4, 5, 3], outputChannels: 6, window: window((2, 2)), multiplier: 2),
     Case(input: [2, 4, 5, 3], outputChannels: 15, window: window((3, 3), pad: (1, 1)), after: (1, 1), multiplier: 5),
-    Case(input: [1, 3, 3, 1], outputChannels: 20, window: window((3, 3), stride: (2, 2), pad: (1, 1)), after: (1, 1), multiplier: 20),
+    Case(
+      input: [1, 3, 3, 1], outputChannels: 20, window: window((3, 3), stride: (2, 2), pad: (1, 1)), after: (1, 1),
+      multiplier: 20),
   ]
 
   @Test(arguments: depthwiseCases) func depthwiseEqualsItsDefinition(_ c: Case) throws {
@@ -98,8 +102,12 @@ import Testing
     Case(input: [1, 3, 3, 2], outputChannels: 3, window: window((2, 2), stride: (3, 3)), after: (8, 8)),
     Case(input: [1, 3, 3, 2], outputChannels: 3, window: window((2, 2), stride: (3, 3)), after: (10, 11)),
     Case(input: [1, 3, 3, 2], outputChannels: 3, window: window((3, 2), dilation: (2, 3), pad: (1, 2)), after: (5, 2)),
-    Case(input: [1, 3, 3, 2], outputChannels: 3, window: window((3, 3), stride: (2, 3), dilation: (2, 2), pad: (2, 1)), after: (5, 9)),
-    Case(input: [2, 2, 5, 6], outputChannels: 4, window: window((3, 3), stride: (2, 1), pad: (1, 0)), after: (4, 7), groups: 2),
+    Case(
+      input: [1, 3, 3, 2], outputChannels: 3, window: window((3, 3), stride: (2, 3), dilation: (2, 2), pad: (2, 1)),
+      after: (5, 9)),
+    Case(
+      input: [2, 2, 5, 6], outputChannels: 4, window: window((3, 3), stride: (2, 1), pad: (1, 0)), after: (4, 7),
+      groups: 2),
     Case(input: [1, 1, 6, 3], outputChannels: 2, window: window((1, 5), stride: (1, 2), pad: (0, 3)), after: (1, 9)),
     Case(input: [1, 4, 4, 3], outputChannels: 2, window: window((2, 2), stride: (2, 2), pad: (3, 5)), after: (2, 3)),
   ]

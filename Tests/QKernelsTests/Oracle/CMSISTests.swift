@@ -8,7 +8,8 @@ import Testing
 struct CMSISTests {
   @Test func everyVerifiedCaseHasATest() {
     let tested: Set<String> = [
-      "add", "avg_pool", "batch_matmul", "conv", "conv_grouped", "depthwise_conv", "fully_connected", "lstm", "max_pool",
+      "add", "avg_pool", "batch_matmul", "conv", "conv_grouped", "depthwise_conv", "fully_connected", "lstm",
+      "max_pool",
       "maximum", "minimum", "model", "mul", "pad", "softmax", "svdf", "transpose", "transpose_conv",
     ]
     let missing = CMSISCase.all.filter { $0.isVerified && !tested.contains($0.op) }
@@ -125,7 +126,8 @@ struct CMSISTests {
     let result = try runStep(
       c.op == "avg_pool" ? .averagePool2D : .maxPool2D, inputs: [operand],
       outputs: [Operand(shape: output.shape, type: type)],
-      scratch: { (p: Pool2DParams) in p.scratchByteCount(input: operand.record) }) { _ in params }
+      scratch: { (p: Pool2DParams) in p.scratchByteCount(input: operand.record) }
+    ) { _ in params }
     expectEqual(result.outputs[0], output.values, c.name)
   }
 
@@ -155,7 +157,8 @@ struct CMSISTests {
     let params = PadParams(before: before, mode: .constant, value: Int32(try c.number("value")))
     let result = try runStep(
       .pad, inputs: [Operand(shape: input.shape, type: .int8, values: input.values)],
-      outputs: [Operand(shape: output.shape, type: .int8)]) { _ in params }
+      outputs: [Operand(shape: output.shape, type: .int8)]
+    ) { _ in params }
     expectEqual(result.outputs[0], output.values, c.name)
   }
 
@@ -166,7 +169,8 @@ struct CMSISTests {
     for (axis, from) in try c.numbers("perm").enumerated() { permutation[axis] = Int32(from) }
     let result = try runStep(
       .transpose, inputs: [Operand(shape: input.shape, type: .int8, values: input.values)],
-      outputs: [Operand(shape: output.shape, type: .int8)]) { _ in TransposeParams(permutation: permutation) }
+      outputs: [Operand(shape: output.shape, type: .int8)]
+    ) { _ in TransposeParams(permutation: permutation) }
     expectEqual(result.outputs[0], output.values, c.name)
   }
 
@@ -262,7 +266,9 @@ struct CMSISTests {
       shape: [steps, batches, depth], type: type, zeroPoint: try c.number("input_zero_point"),
       values: timeMajor(try arrays["input"].values, depth))
     /// One of the two dense products, rows in the order input, output, forget, cell.
-    func product(_ part: String, _ suffix: String, _ width: Int, hasBias: Bool) throws -> (LayerQuantization, [Int8], [Int]) {
+    func product(_ part: String, _ suffix: String, _ width: Int, hasBias: Bool) throws -> (
+      LayerQuantization, [Int8], [Int]
+    ) {
       var weights: [Int] = []
       var quantization = LayerQuantization(
         bias: [], multipliers: [], shifts: [], outputZeroPoint: 0, outputMin: -32768, outputMax: 32767)
@@ -274,7 +280,8 @@ struct CMSISTests {
         quantization.multipliers += [Int](repeating: multiplier, count: hidden)
         quantization.shifts += [Int](repeating: shift, count: hidden)
       }
-      let packed = Packing.matmul(channels: 4 * hidden, rows: 1, length: width) { row, _, k in weights[row * width + k] }
+      let packed = Packing.matmul(channels: 4 * hidden, rows: 1, length: width) { row, _, k in weights[row * width + k]
+      }
       return (quantization, packed, (0..<4 * hidden).map { weights[$0 * width..<($0 + 1) * width].reduce(0, +) })
     }
     let inputPart = try product("INPUT", "Wx", depth, hasBias: true)
@@ -283,7 +290,8 @@ struct CMSISTests {
     func factor(_ name: String) throws -> (Int32, Int32) {
       (Int32(try c.config("\(name)_MULTIPLIER")), Int32(try c.config("\(name)_SHIFT")))
     }
-    let forget = try factor("FORGET_TO_CELL"), candidate = try factor("INPUT_TO_CELL"), outputFactor = try factor("OUTPUT")
+    let forget = try factor("FORGET_TO_CELL"), candidate = try factor("INPUT_TO_CELL"),
+      outputFactor = try factor("OUTPUT")
     let result = try runStep(
       .lstm,
       inputs: [
@@ -348,7 +356,8 @@ struct CMSISTests {
         values = try runStep(
           .averagePool2D, inputs: [input],
           outputs: [Operand(shape: [1, 1, 1, input.shape[3]], type: .int8, zeroPoint: input.zeroPoint)],
-          scratch: { (p: Pool2DParams) in p.scratchByteCount(input: input.record) }) { _ in params }.outputs[0]
+          scratch: { (p: Pool2DParams) in p.scratchByteCount(input: input.record) }
+        ) { _ in params }.outputs[0]
       } else if layer.hasPrefix("FULLY_CONNECTED") {
         let bias = try array("bias")
         values = try TestDense(

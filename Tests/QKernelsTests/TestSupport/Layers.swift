@@ -127,7 +127,8 @@ struct TestConvolution {
             geometry: geometry,
             quantization: quantization.wideRecord(
               &$0, weights: packed, groups: groups, sums: sums, inputZeroPoint: input.zeroPoint))
-        }).outputs[0]
+        }
+      ).outputs[0]
     }
     return try runStep(
       .conv2D, inputs: [input], outputs: [output], set: set,
@@ -137,7 +138,8 @@ struct TestConvolution {
           geometry: geometry,
           quantization: quantization.record(
             &$0, weights: packed, groups: groups, sums: sums, inputZeroPoint: input.zeroPoint))
-      }).outputs[0]
+      }
+    ).outputs[0]
   }
 
   private func runDepthwise(_ output: Operand, _ multiplier: Int, _ set: InnerSet) throws -> [Int] {
@@ -157,7 +159,8 @@ struct TestConvolution {
           DepthwiseConv2DInt16Params(
             geometry: geometry,
             quantization: quantization.wideRecord(&$0, weights: packed, sums: sums, inputZeroPoint: input.zeroPoint))
-        }).outputs[0]
+        }
+      ).outputs[0]
     }
     return try runStep(
       .depthwiseConv2D, inputs: [input], outputs: [output], set: set,
@@ -166,7 +169,8 @@ struct TestConvolution {
         DepthwiseConv2DParams(
           geometry: geometry,
           quantization: quantization.record(&$0, weights: packed, sums: sums, inputZeroPoint: input.zeroPoint))
-      }).outputs[0]
+      }
+    ).outputs[0]
   }
 
   private func runTransposed(_ output: Operand, _ set: InnerSet) throws -> [Int] {
@@ -201,7 +205,8 @@ struct TestConvolution {
             geometry: geometry,
             quantization: quantization.wideRecord(
               &$0, weights: packed, groups: groups, sums: sums, inputZeroPoint: input.zeroPoint))
-        }).outputs[0]
+        }
+      ).outputs[0]
     }
     return try runStep(
       .transposeConv2D, inputs: [input], outputs: [output], set: set,
@@ -211,7 +216,8 @@ struct TestConvolution {
           geometry: geometry,
           quantization: quantization.record(
             &$0, weights: packed, groups: groups, sums: sums, inputZeroPoint: input.zeroPoint))
-      }).outputs[0]
+      }
+    ).outputs[0]
   }
 }
 
@@ -249,7 +255,8 @@ struct TestDense {
           FullyConnectedInt16Params(
             inputDepth: Int32(depth), outputDepth: Int32(outputDepth),
             quantization: quantization.wideRecord(&$0, weights: packed, sums: [sums], inputZeroPoint: input.zeroPoint))
-        }).outputs[0]
+        }
+      ).outputs[0]
     }
     return try runStep(
       .fullyConnected, inputs: [input], outputs: [output], set: set,
@@ -263,6 +270,7 @@ struct TestDense {
         return FullyConnectedParams(
           inputDepth: Int32(depth), outputDepth: Int32(outputDepth), weightsZeroPoint: Int32(weightsZeroPoint),
           quantization: record)
-      }).outputs[0]
+      }
+    ).outputs[0]
   }
 }

@@ -22,7 +22,9 @@ struct NumpyArchive {
 
   init(_ url: URL) throws {
     let bytes = [UInt8](try Data(contentsOf: url))
-    func number(_ position: Int, _ count: Int) -> Int { (0..<count).reduce(0) { $0 | Int(bytes[position + $1]) << ($1 * 8) } }
+    func number(_ position: Int, _ count: Int) -> Int {
+      (0..<count).reduce(0) { $0 | Int(bytes[position + $1]) << ($1 * 8) }
+    }
     // End of central directory: found from the back; the comment is empty.
     let end = bytes.count - 22
     guard end >= 0, number(end, 4) == 0x0605_4B50 else { throw Malformed(reason: "no zip directory") }

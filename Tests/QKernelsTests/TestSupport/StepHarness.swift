@@ -26,7 +26,9 @@ struct Operand {
   }
 
   /// Values spread over the whole range of the type.
-  static func random(_ shape: [Int], _ type: StoredType, zeroPoint: Int = 0, using generator: inout SeededGenerator) -> Operand {
+  static func random(_ shape: [Int], _ type: StoredType, zeroPoint: Int = 0, using generator: inout SeededGenerator)
+    -> Operand
+  {
     var operand = Operand(shape: shape, type: type, zeroPoint: zeroPoint)
     let range: ClosedRange<Int> =
       switch type {
@@ -66,7 +68,8 @@ func runStep<Params: BitwiseCopyable>(
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws -> StepResult {
   let bytes = try buildStep(code, inputs: inputs, outputs: outputs, scratch: scratch, makeParams: makeParams)
-  return try runModel(bytes, inputs: inputs, outputs: outputs, sequence: sequence, set: set, sourceLocation: sourceLocation)
+  return try runModel(
+    bytes, inputs: inputs, outputs: outputs, sequence: sequence, set: set, sourceLocation: sourceLocation)
 }
 
 /// The bytes of a model of one step. Arena inputs are model inputs.
@@ -112,7 +115,8 @@ func decoded(_ memory: UnsafeRawPointer, _ type: StoredType, count: Int) -> [Int
 }
 
 private func runModel(
-  _ bytes: [UInt8], inputs: [Operand], outputs: [Operand], sequence: [[Int]], set: InnerSet, sourceLocation: SourceLocation
+  _ bytes: [UInt8], inputs: [Operand], outputs: [Operand], sequence: [[Int]], set: InnerSet,
+  sourceLocation: SourceLocation
 ) throws -> StepResult {
   let file = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
   defer { file.deallocate() }
@@ -129,7 +133,8 @@ private func runModel(
   }
   for index in arena.indices { arena[index] = UInt8(truncatingIfNeeded: index &* 151 &+ 77) }
   let runner = try PlanRunner(
-    plan: plan, arena: UnsafeMutableRawBufferPointer(rebasing: arena[guardBytes..<arena.count - guardBytes]), state: state,
+    plan: plan, arena: UnsafeMutableRawBufferPointer(rebasing: arena[guardBytes..<arena.count - guardBytes]),
+    state: state,
     set: set)
 
   let step = plan.model.step(0).pointee
@@ -143,7 +148,9 @@ private func runModel(
     for index in 0..<count { mayChange[guardBytes + offset + index] = true }
   }
   release(Int(step.scratchOffset), Int(step.scratchByteCount))
-  for index in outputs.indices { release(Int(view.output(index).pointee.offset), Int(view.output(index).pointee.byteCount)) }
+  for index in outputs.indices {
+    release(Int(view.output(index).pointee.offset), Int(view.output(index).pointee.byteCount))
+  }
 
   for (index, operand) in inputs.enumerated() where operand.place == .arena {
     memory(view.input(index)).copyMemory(from: encoded(operand), byteCount: operand.count * operand.type.byteCount)
@@ -166,7 +173,8 @@ private func runModel(
 
 /// Records the first difference between two lists.
 func expectEqual(
-  _ actual: [Int], _ expected: [Int], _ what: @autoclosure () -> String, sourceLocation: SourceLocation = #_sourceLocation
+  _ actual: [Int], _ expected: [Int], _ what: @autoclosure () -> String,
+  sourceLocation: SourceLocation = #_sourceLocation
 ) {
   if actual == expected { return }
   let differing = zip(actual, expected).enumerated().filter { $1.0 != $1.1 }.map { $0.0 }

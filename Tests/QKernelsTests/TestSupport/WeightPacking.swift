@@ -4,7 +4,9 @@
 /// The packed layouts, from their description in the params structs.
 enum Packing {
   /// `rows` rows of `length` weights for each of `channels` channels as [channels/16][rows][length/4][16][4].
-  static func matmul(channels: Int, rows: Int, length: Int, _ weight: (_ channel: Int, _ row: Int, _ k: Int) -> Int) -> [Int8] {
+  static func matmul(channels: Int, rows: Int, length: Int, _ weight: (_ channel: Int, _ row: Int, _ k: Int) -> Int)
+    -> [Int8]
+  {
     let groups = (length + 3) / 4, blocks = (channels + 15) / 16
     var packed = [Int8](repeating: 0, count: blocks * rows * groups * 64)
     for channel in 0..<channels {
@@ -44,7 +46,8 @@ struct LayerQuantization {
     // A typical sum is 2^6.5 * 2^(bits - 1.5) * sqrt(depth); typical outputs then fill the range, some clamp.
     var halvings = 6
     while 1 << (2 * (halvings - 6)) < depth { halvings += 1 }
-    var quantization = LayerQuantization(bias: [], multipliers: [], shifts: [], outputZeroPoint: 0, outputMin: 0, outputMax: 0)
+    var quantization = LayerQuantization(
+      bias: [], multipliers: [], shifts: [], outputZeroPoint: 0, outputMin: 0, outputMax: 0)
     for _ in 0..<channels {
       quantization.bias.append(Int.random(in: -20_000...20_000, using: &generator) * (type == .int8 ? 1 : 64))
       quantization.multipliers.append(Int(generator.multiplier()))

@@ -49,18 +49,18 @@ public enum Pipeline {
   /// - Parameters:
   ///   - calibration: samples for every model input; nil for a graph that is quantized already.
   ///   - method: how ranges become scales.
-  ///   - options: how weights are rounded, the width of recurrent states, threads.
+  ///   - options: choices beyond the ranges.
   ///   - progress: called with the samples done so far and their number.
   /// - Throws: `ModelError.Kind.mismatch` when a float graph gets no or unfitting calibration data.
   public static func quantize(
-    _ graph: Graph, calibration: (any SampleSource)?, method: CalibrationMethod = .best,
+    _ graph: Graph, calibration: (any SampleSource)?, method: CalibrationMethod = .standard,
     options: QuantizationOptions = QuantizationOptions(), progress: ((_ done: Int, _ count: Int) -> Void)? = nil
   ) throws(ModelError) -> QuantizedGraph {
     if graph.origin == .quantizedTFLite { return QuantizedGraph(graph) }
     guard let calibration else {
       throw ModelError(
-        .mismatch, "a float model needs calibration data",
-        hint: "give --calibration FILE.npy: some 100 real inputs, [samples] + the model's input shape")
+        .mismatch, "a float model needs calibration samples to be quantized",
+        hint: "give some 100 real inputs, [samples] + the model's input shape")
     }
     return try Quantizer(method: method, options: options).quantize(graph, samples: calibration, progress: progress)
   }
@@ -85,8 +85,8 @@ public protocol SampleSource {
 public enum CalibrationMethod: String, CaseIterable, Sendable {
   case minmax, percentile, mse, entropy
 
-  /// The method measured to be best overall; the README has the table.
-  public static let best = CalibrationMethod.mse
+  /// The one that was measured to be best overall.
+  public static let standard = CalibrationMethod.mse
 }
 
 extension ModelError {

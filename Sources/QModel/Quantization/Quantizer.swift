@@ -10,7 +10,7 @@ public struct Quantizer {
   public var method: CalibrationMethod
 
   /// A quantizer; the method is the one measured to be best overall.
-  public init(method: CalibrationMethod = .best, options: QuantizationOptions = QuantizationOptions()) {
+  public init(method: CalibrationMethod = .standard, options: QuantizationOptions = QuantizationOptions()) {
     self.method = method
     self.options = options
   }

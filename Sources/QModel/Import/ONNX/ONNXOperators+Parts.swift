@@ -522,10 +522,8 @@ extension ONNXGraphBuilder {
     try setOutput(node, channelsLast: result, rank: 4)
   }
 
-  /// Blocks of pixels become channels, in the order row, column, channel.
+  /// Blocks of pixels become channels, in the orders that DepthToSpace reads.
   fileprivate mutating func importSpaceToDepth(_ node: ONNXNode) throws(ModelError) {
-    let mode = try node.string("mode", default: "DCR")
-    guard mode == "DCR" else { throw node.unsupported("the mode \"\(mode)\" is not supported") }
     let input = try tensor(node, 0)
     let source = shape(of: input)
     let block = try block(node, source)
@@ -534,11 +532,19 @@ extension ONNXGraphBuilder {
       throw node.malformed("the shape \(source) does not consist of blocks of \(block) by \(block)")
     }
     let image = try channelsLast(input, for: node)
-    let lines = try reshaped(
-      image, to: [source[0] * rows, block, columns, block * source[1]], for: node, role: "lines")
-    let parts = try transposed(lines, [0, 2, 1, 3], for: node, role: "blocks")
+    let lines = source[0] * rows
+    let moved: TensorID
+    switch try node.string("mode", default: "DCR") {
+    case "DCR":
+      let parts = try reshaped(image, to: [lines, block, columns, block * source[1]], for: node, role: "lines")
+      moved = try transposed(parts, [0, 2, 1, 3], for: node, role: "blocks")
+    case "CRD":
+      let parts = try reshaped(image, to: [lines, block, columns, block, source[1]], for: node, role: "lines")
+      moved = try transposed(parts, [0, 2, 4, 1, 3], for: node, role: "blocks")
+    case let other: throw node.malformed("its attribute \"mode\" is \"\(other)\"")
+    }
     let shape = [source[0], rows, columns, source[1] * block * block]
-    let result = try add(.reshape(ReshapeOp(shape: shape)), [parts], shape: shape, for: node)
+    let result = try add(.reshape(ReshapeOp(shape: shape)), [moved], shape: shape, for: node)
     try setOutput(node, channelsLast: result, rank: 4)
   }
 }

@@ -244,9 +244,10 @@ extension ONNXConstant {
 
 extension ONNXConstant {
   /// What a reduction of constants computes.
-  enum Reduction { case sum, mean, product, maximum, minimum }
+  enum Reduction { case sum, mean, product, maximum, minimum, absoluteSum, squareSum, norm }
 
-  /// The elements reduced along axes; `nil` for overflows, for means of integers, and for extremes of nothing.
+  /// The elements reduced along axes; `nil` for overflows, for results that are no integers, and for reductions
+  /// of nothing.
   func reduced(axes: [Int], keepsAxes: Bool, _ reduction: Reduction) -> ONNXConstant? {
     // The reduced axes go last, so that each result is made of neighbours.
     let kept = shape.indices.filter { !axes.contains($0) }
@@ -266,6 +267,9 @@ extension ONNXConstant {
         case .product: results.append(Float(part.reduce(1.0) { $0 * Double($1) }))
         case .maximum: results.append(part.max() ?? 0)
         case .minimum: results.append(part.min() ?? 0)
+        case .absoluteSum: results.append(Float(part.reduce(0.0) { $0 + Double($1.magnitude) }))
+        case .squareSum: results.append(Float(part.reduce(0.0) { $0 + Double($1) * Double($1) }))
+        case .norm: results.append(Float(part.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()))
         }
       }
       return ONNXConstant(elementType: elementType, shape: result, elements: .floats(results))
@@ -276,7 +280,7 @@ extension ONNXConstant {
       case .product: operation = .mul
       case .maximum: operation = .maximum
       case .minimum: operation = .minimum
-      case .mean: return nil
+      case .mean, .absoluteSum, .squareSum, .norm: return nil
       }
       guard let range = elementType.integerRange else { return nil }
       var results: [Int64] = []

@@ -166,7 +166,8 @@ private struct UnsupportedOperators {
       let isFunction = definedFunctions.contains { key == $0 || key.hasSuffix(".\($0)") }
       return ModelError(
         .unsupported, "the operator \(key) is not supported: \(names)",
-        hint: isFunction ? "inline the model's functions when exporting it" : nil)
+        hint: isFunction
+          ? "inline the model's functions when exporting it" : "'qcli ops' lists the supported operators")
     }
   }
 }

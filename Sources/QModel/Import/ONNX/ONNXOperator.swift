@@ -72,7 +72,7 @@ struct ONNXOperator: Sendable {
   /// All supported operators, by name.
   static let all: [String: ONNXOperator] = {
     var table: [String: ONNXOperator] = [:]
-    for list in [convolutions, dense, elementwise, shapes, resizing, recurrent, constants] {
+    for list in [convolutions, dense, elementwise, shapes, parts, resizing, recurrent, constants] {
       for entry in list { table[entry.name] = entry }
     }
     return table

@@ -70,8 +70,9 @@ extension ONNXOperator {
     rounding("Ceil", .up),
     rounding("Round", .toNearestOrEven),
     reduction("ReduceProd", axesInputSince: 18, .product),
-    reduction("ReduceMax", axesInputSince: 18, .maximum),
-    reduction("ReduceMin", axesInputSince: 18, .minimum),
+    reduction("ReduceL1", axesInputSince: 18, .absoluteSum),
+    reduction("ReduceL2", axesInputSince: 18, .norm),
+    reduction("ReduceSumSquare", axesInputSince: 18, .squareSum),
     ONNXOperator("Mod", since: 10, inputs: 2...2, [.init("fmod")]) { (builder, node) throws(ModelError) in
       if try node.flag("fmod") { throw node.unsupported("its attribute \"fmod\" is 1") }
       guard try builder.fold(node, .modulo) else { throw node.unsupported("its inputs are not constants") }

@@ -42,7 +42,7 @@ public enum Pipeline {
   }
 
   /// Folds, fuses and cleans a float graph. A quantized one is returned as it is.
-  public static func optimize(_ graph: Graph) throws(ModelError) -> Graph { graph }
+  public static func optimize(_ graph: Graph) throws(ModelError) -> Graph { try graph.optimized() }
 
   /// Quantizes an optimized float graph to int8 with the value ranges seen in `calibration`.
   ///

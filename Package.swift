@@ -15,6 +15,11 @@ let innerSets = [
   innerSet("AVXVNNI", flags: ["-march=x86-64-v3", "-mavxvnni"]),
   innerSet("AVX2", flags: ["-march=x86-64-v3"]),
 ]
+#elseif arch(arm64)
+let innerSets = [
+  innerSet("NEONDot", flags: ["-march=armv8.2-a+dotprod"]),
+  innerSet("NEON", flags: []),
+]
 #else
 let innerSets: [Target] = []
 #endif
@@ -32,7 +37,10 @@ let package = Package(
       name: "QKernels",
       dependencies: ["QKernelsIntrinsics"] + innerSets.map { .target(name: $0.name) },
       path: "Sources/QKernels",
-      exclude: ["Intrinsics", "Template", "Template256", "AVX512VNNI", "AVXVNNI", "AVX2"].map { "Inner/\($0)" }),
+      exclude: ["CABI/include", "CABI/kernel_table.h"]
+        + [
+          "Intrinsics", "Template", "Template256", "TemplateNEON", "AVX512VNNI", "AVXVNNI", "AVX2", "NEONDot", "NEON",
+        ].map { "Inner/\($0)" }),
     .target(name: "QModel", dependencies: ["QKernels"]),
     .executableTarget(name: "qcli", dependencies: ["QKernels", "QModel"]),
     .testTarget(name: "QKernelsTests", dependencies: ["QKernels", "QModel"]),

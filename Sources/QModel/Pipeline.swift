@@ -42,21 +42,27 @@ public enum Pipeline {
   }
 
   /// Folds, fuses and cleans a float graph. A quantized one is returned as it is.
-  public static func optimize(_ graph: Graph) throws(ModelError) -> Graph { graph }
+  public static func optimize(_ graph: Graph) throws(ModelError) -> Graph { try graph.optimized() }
 
   /// Quantizes an optimized float graph to int8 with the value ranges seen in `calibration`.
   ///
   /// - Parameters:
   ///   - calibration: samples for every model input; nil for a graph that is quantized already.
   ///   - method: how ranges become scales.
+  ///   - options: choices beyond the ranges.
   ///   - progress: called with the samples done so far and their number.
   /// - Throws: `ModelError.Kind.mismatch` when a float graph gets no or unfitting calibration data.
   public static func quantize(
-    _ graph: Graph, calibration: (any SampleSource)?, method: CalibrationMethod,
-    progress: ((_ done: Int, _ count: Int) -> Void)? = nil
+    _ graph: Graph, calibration: (any SampleSource)?, method: CalibrationMethod = .standard,
+    options: QuantizationOptions = QuantizationOptions(), progress: ((_ done: Int, _ count: Int) -> Void)? = nil
   ) throws(ModelError) -> QuantizedGraph {
     if graph.origin == .quantizedTFLite { return QuantizedGraph(graph) }
-    throw ModelError(.unsupported, "float models cannot be quantized")
+    guard let calibration else {
+      throw ModelError(
+        .mismatch, "a float model needs calibration samples to be quantized",
+        hint: "give some 100 real inputs, [samples] + the model's input shape")
+    }
+    return try Quantizer(method: method, options: options).quantize(graph, samples: calibration, progress: progress)
   }
 
   /// Plans memory, packs weights and writes the `.qkm`.
@@ -78,6 +84,9 @@ public protocol SampleSource {
 /// How the values seen in calibration become the range of a tensor.
 public enum CalibrationMethod: String, CaseIterable, Sendable {
   case minmax, percentile, mse, entropy
+
+  /// The one that was measured to be best overall.
+  public static let standard = CalibrationMethod.mse
 }
 
 extension ModelError {

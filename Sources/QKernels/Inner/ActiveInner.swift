@@ -1,11 +1,14 @@
 import QKernelsIntrinsics
 
+#if !QK_STATIC_INNER
 /// An instruction set of the inner kernels; raw values cross the C border and are frozen.
 public enum InnerSet: Int32, Sendable {
   case scalar = 0
   case avx2 = 2
   case avxVNNI = 3
   case avx512VNNI = 4
+  case neon = 5
+  case neonDot = 6
 
   /// The name that `QK_ISA` and reports use.
   public var name: StaticString {
@@ -14,6 +17,8 @@ public enum InnerSet: Int32, Sendable {
     case .avx2: "avx2"
     case .avxVNNI: "avxvnni"
     case .avx512VNNI: "avx512vnni"
+    case .neon: "neon"
+    case .neonDot: "neondot"
     }
   }
 
@@ -25,8 +30,13 @@ public enum InnerSet: Int32, Sendable {
     case .avx2: return X86Features.current.avx2
     case .avxVNNI: return X86Features.current.avxVNNI
     case .avx512VNNI: return X86Features.current.avx512VNNI
-    #else
+    case .neon, .neonDot: return false
+    #elseif arch(arm64) && !QK_SCALAR_ONLY
+    case .neon: return true
+    case .neonDot: return hasDotProduct
     case .avx2, .avxVNNI, .avx512VNNI: return false
+    #else
+    case .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return false
     #endif
     }
   }
@@ -39,8 +49,13 @@ public enum InnerSet: Int32, Sendable {
     case .avx2: return .avx2
     case .avxVNNI: return .avxVNNI
     case .avx512VNNI: return .avx512VNNI
-    #else
+    case .neon, .neonDot: return .scalar
+    #elseif arch(arm64) && !QK_SCALAR_ONLY
+    case .neon: return .neon
+    case .neonDot: return .neonDot
     case .avx2, .avxVNNI, .avx512VNNI: return .scalar
+    #else
+    case .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return .scalar
     #endif
     }
   }
@@ -52,6 +67,8 @@ public enum InnerSet: Int32, Sendable {
     if features.avx512VNNI { return .avx512VNNI }
     if features.avxVNNI { return .avxVNNI }
     if features.avx2 { return .avx2 }
+    #elseif arch(arm64) && !QK_SCALAR_ONLY
+    return hasDotProduct ? .neonDot : .neon
     #endif
     return .scalar
   }
@@ -84,4 +101,17 @@ struct X86Features {
     return features
   }
 }
+#endif
+
+#if arch(arm64) && !QK_SCALAR_ONLY
+/// Whether the processor has `sdot`: known at build time, or asked of Linux.
+private var hasDotProduct: Bool {
+  #if os(Linux) || QK_LINUX
+  // AT_HWCAP, HWCAP_ASIMDDP
+  return getauxval(16) & (1 << 20) != 0
+  #else
+  return qk_has_dot_product != 0
+  #endif
+}
+#endif
 #endif

@@ -1,5 +1,6 @@
 import QKernelsIntrinsics
 
+#if !QK_STATIC_INNER
 /// The primitives that differ by instruction set; inner_kernels.h says what each computes.
 ///
 /// Bare-metal builds fix the set at build time (`QK_STATIC_INNER`), so that calls are direct and unused primitives are
@@ -40,6 +41,21 @@ public struct InnerKernels {
         lookup: qk_avx2_lookup, max_pool: qk_avx2_max_pool, average_pool: qk_avx2_average_pool,
         window_sum: qk_avx2_window_sum))
   }
+  #elseif arch(arm64) && !QK_SCALAR_ONLY
+  static var neonDot: InnerKernels {
+    InnerKernels(
+      table: qk_inner_table(
+        matmul: qk_neondot_matmul, matmul16: qk_neondot_matmul16, depthwise: qk_neondot_depthwise, add: qk_neondot_add, mul: qk_neondot_mul,
+        lookup: qk_neondot_lookup, max_pool: qk_neondot_max_pool, average_pool: qk_neondot_average_pool,
+        window_sum: qk_neondot_window_sum))
+  }
+  static var neon: InnerKernels {
+    InnerKernels(
+      table: qk_inner_table(
+        matmul: qk_neon_matmul, matmul16: qk_neon_matmul16, depthwise: qk_neon_depthwise, add: qk_neon_add, mul: qk_neon_mul,
+        lookup: qk_neon_lookup, max_pool: qk_neon_max_pool, average_pool: qk_neon_average_pool,
+        window_sum: qk_neon_window_sum))
+  }
   #endif
 
   @inline(__always) func matmul(_ args: inout qk_matmul_args) { table.matmul(&args) }
@@ -52,3 +68,4 @@ public struct InnerKernels {
   @inline(__always) func averagePool(_ args: inout qk_pool_args) { table.average_pool(&args) }
   @inline(__always) func windowSum(_ args: inout qk_pool_args) { table.window_sum(&args) }
 }
+#endif

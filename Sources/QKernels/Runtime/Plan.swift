@@ -10,6 +10,14 @@ public struct Plan: Sendable {
   ///
   /// - Throws: the ``Status`` that names the first defect.
   public init(validating bytes: UnsafeRawPointer, byteCount: Int) throws(Status) {
+    try self.init(validating: bytes, byteCount: byteCount, kernels: AllKernels())
+  }
+
+  /// A plan of a file that was verified before.
+  @inline(__always) init(verified model: ModelView) { self.model = model }
+
+  /// Verifies a file that only `kernels` will run.
+  init<Kernels: KernelSet>(validating bytes: UnsafeRawPointer, byteCount: Int, kernels: Kernels) throws(Status) {
     guard UInt(bitPattern: bytes) % UInt(ModelFormat.pointerAlignment) == 0 else { throw .badArgument }
     guard byteCount >= MemoryLayout<ModelHeader>.size else { throw .wrongSize }
     let model = ModelView(base: bytes)
@@ -32,7 +40,7 @@ public struct Plan: Sendable {
     try verifyNames()
     try verifyTensors()
     try verifyOperands()
-    try verifySteps()
+    try verifySteps(kernels)
   }
 
   private static func requireSection(_ header: ModelHeader, _ offset: UInt32, _ count: UInt32, _ stride: Int)
@@ -112,13 +120,12 @@ public struct Plan: Sendable {
     }
   }
 
-  private func verifySteps() throws(Status) {
+  private func verifySteps<Kernels: KernelSet>(_ kernels: Kernels) throws(Status) {
     let header = model.header.pointee
     var index = 0
     while index < Int(header.stepCount) {
       let step = model.step(index)
       let record = step.pointee
-      guard let code = OpCode(rawValue: record.code) else { throw .unknownOp }
       guard record.params % 4 == 0, record.params <= header.paramsByteCount,
         record.paramsByteCount <= header.paramsByteCount - record.params,
         record.operands <= header.operandCount, record.inputCount <= header.operandCount - record.operands,
@@ -133,7 +140,7 @@ public struct Plan: Sendable {
         guard view.output(output).pointee.storage != TensorStorage.constant.rawValue else { throw .badTensor }
         output += 1
       }
-      try PlanDispatch.validate(code, view)
+      try kernels.validate(record.code, view)
       index += 1
     }
   }

@@ -87,7 +87,7 @@ enum PlanDispatch {
   }
 
   @inline(__always)
-  private static func validate<Op: Kernel>(_: Op.Type, _ view: StepView) throws(Status) {
+  static func validate<Op: Kernel>(_: Op.Type, _ view: StepView) throws(Status) {
     guard Int(view.step.pointee.paramsByteCount) == MemoryLayout<Op.Params>.size else { throw .badParams }
     try Op.validate(view)
   }

@@ -28,6 +28,15 @@ public struct PlanRunner {
     reset()
   }
 
+  /// A runner in memory that was checked before; the state stays as it is.
+  @inline(__always)
+  init(resuming plan: Plan, arena: UnsafeMutableRawPointer, state: UnsafeMutableRawPointer, inner: InnerKernels) {
+    self.plan = plan
+    self.arena = arena
+    self.state = state
+    self.inner = inner
+  }
+
   private static func checked(_ buffer: UnsafeMutableRawBufferPointer, byteCount: Int) throws(Status)
     -> UnsafeMutableRawPointer
   {
@@ -79,20 +88,24 @@ public struct PlanRunner {
   public func output(_ index: Int) -> UnsafeMutableRawPointer { memory(ofTensor: plan.model.output(index)) }
 
   /// Runs every step.
-  public func run() {
+  public func run() { run(AllKernels()) }
+
+  /// Runs step `index` alone: for traces and per-op timing, in order.
+  public func runStep(_ index: Int) { runStep(index, AllKernels()) }
+
+  @inline(__always) func run<Kernels: KernelSet>(_ kernels: Kernels) {
     var index = 0
     let count = Int(plan.model.header.pointee.stepCount)
     while index < count {
-      runStep(index)
+      runStep(index, kernels)
       index &+= 1
     }
   }
 
-  /// Runs step `index` alone: for traces and per-op timing, in order.
-  @inline(__always) public func runStep(_ index: Int) {
+  @inline(__always) func runStep<Kernels: KernelSet>(_ index: Int, _ kernels: Kernels) {
     let step = plan.model.step(index)
     let context = StepContext(
       view: StepView(model: plan.model, step: step), arena: arena, state: state, inner: inner)
-    if let code = OpCode(rawValue: step.pointee.code) { PlanDispatch.run(code, context) }
+    kernels.run(step.pointee.code, context)
   }
 }

@@ -26,7 +26,9 @@ extension PlanRunner {
   ///
   /// - Returns: the index of the first step whose outputs differ, or nil when all agree.
   /// - Throws: ``Status/badArgument`` when the file carries no self-test.
-  public func firstFailingStep() throws(Status) -> Int? {
+  public func firstFailingStep() throws(Status) -> Int? { try firstFailingStep(AllKernels()) }
+
+  func firstFailingStep<Kernels: KernelSet>(_ kernels: Kernels) throws(Status) -> Int? {
     guard plan.hasSelfTest else { throw .badArgument }
     let header = plan.model.header.pointee
     var source = plan.model.base + Int(header.selfTestOffset)
@@ -42,7 +44,7 @@ extension PlanRunner {
     let checksums = source.assumingMemoryBound(to: UInt32.self)
     index = 0
     while index < Int(header.stepCount) {
-      runStep(index)
+      runStep(index, kernels)
       if outputChecksum(ofStep: index) != checksums[index] { return index }
       index += 1
     }

@@ -26,7 +26,7 @@ public struct RecurrentOp: Sendable, Equatable {
   public var direction: Direction
   /// Units per direction.
   public var hiddenSize: Int
-  /// Bound of the gates' input (ONNX clip), nil for none.
+  /// Bound of the sums that go into the gates and the candidate (ONNX clip), nil for none; the cell state is not bounded.
   public var clip: Float?
   /// Bound of the cell state (TFLite cell_clip), nil for none.
   public var cellClip: Float?
@@ -246,7 +246,7 @@ private struct RecurrentLayer {
     }.values
   }
 
-  /// What goes into an activation: the sum, clipped (ONNX `clip`).
+  /// What goes into a gate: the sum, clipped (ONNX `clip`, which the cell state on its way to the output does not meet).
   private func clipped(_ sum: Double) -> Double {
     guard let bound = op.clip.map(Double.init) else { return sum }
     return min(max(sum, -bound), bound)
@@ -278,7 +278,7 @@ private struct RecurrentLayer {
         if let bound = op.cellClip.map(Double.init) { next = min(max(next, -bound), bound) }
         cell[state] = Float(next)
         let outputGate = activations[0].value(at: gate(1, cell: cell[state], peephole: 1))
-        hidden[state] = Float(outputGate * activations[2].value(at: clipped(next)))
+        hidden[state] = Float(outputGate * activations[2].value(at: next))
       }
     }
   }

@@ -46,6 +46,8 @@ extension ResizeOp: GraphOp {
   /// before they are divided, so that coordinates that are whole numbers come out as such.
   func taps(input: Int, output: Int, scale: Float?) -> [(first: Int, second: Int, share: Double)] {
     let last = Double(input - 1)
+    // As ONNX has it, corners are aligned to the exact length even if it is not a whole number.
+    let length = scale.map { Double(input) * Double($0) } ?? Double(output)
     return (0..<output).map { index in
       let position = Double(index)
       func scaled(_ coordinate: Double) -> Double {
@@ -56,7 +58,7 @@ extension ResizeOp: GraphOp {
         case .asymmetric: scaled(position)
         case .halfPixel: scaled(position + 0.5) - 0.5
         case .pytorchHalfPixel: output > 1 ? scaled(position + 0.5) - 0.5 : 0
-        case .alignCorners: output > 1 ? position * last / Double(output - 1) : 0
+        case .alignCorners: length > 1 ? position * last / (length - 1) : 0
         }
       switch mode {
       case .nearest:

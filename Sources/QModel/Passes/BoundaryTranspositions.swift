@@ -22,16 +22,9 @@ extension Graph {
       else { continue }
       let description = rewriter.tensors[output].beforeTransposition(op.permutation)
       let others = rewriter.users(of: output)
-      rewriter.updateTensor(source) { tensor in
-        tensor.name = description.name
-        tensor.sourceLayout = description.sourceLayout
-        tensor.batchAxis = description.batchAxis
-      }
+      rewriter.updateTensor(source) { $0.takeIdentity(of: description) }
       rewriter.setOutputs(rewriter.outputs.map { $0 == output ? source : $0 })
-      rewriter.updateTensor(output) { tensor in
-        tensor.name = ""
-        tensor.sourceLayout = nil
-      }
+      rewriter.updateTensor(output) { $0.loseIdentity() }
       if others.isEmpty { rewriter.remove(index) }
     }
     return try rewriter.finished()

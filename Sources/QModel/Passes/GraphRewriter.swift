@@ -106,13 +106,9 @@ struct GraphRewriter {
     if isOutput(old) {
       guard producers[new] != nil, !isOutput(new) else { return false }
       graph.outputs = graph.outputs.map { $0 == old ? new : $0 }
-      graph.tensors[new].name = description.name
-      graph.tensors[new].sourceLayout = description.sourceLayout
-      graph.tensors[new].batchAxis = description.batchAxis
-    } else if graph.tensors[new].name.isEmpty, !isConstant(new) {
-      graph.tensors[new].name = description.name
-      graph.tensors[new].sourceLayout = description.sourceLayout
-      graph.tensors[new].batchAxis = graph.tensors[new].batchAxis ?? description.batchAxis
+      graph.tensors[new].takeIdentity(of: description)
+    } else if !graph.tensors[new].hasIdentity, !isConstant(new) {
+      graph.tensors[new].takeIdentity(of: description)
     }
     remove(index)
     replaceUses(of: old, with: new)
@@ -161,5 +157,25 @@ struct GraphRewriter {
       }
     }
     return result
+  }
+}
+
+extension GraphTensor {
+  /// Whether the source model knows the tensor.
+  var hasIdentity: Bool { !name.isEmpty || sourceIndex != nil }
+
+  /// Becomes the tensor of the source model that another one was; the shapes are the same.
+  mutating func takeIdentity(of other: GraphTensor) {
+    name = other.name
+    sourceIndex = other.sourceIndex
+    sourceLayout = other.sourceLayout
+    batchAxis = other.batchAxis ?? batchAxis
+  }
+
+  /// Is no tensor of the source model any more.
+  mutating func loseIdentity() {
+    name = ""
+    sourceIndex = nil
+    sourceLayout = nil
   }
 }

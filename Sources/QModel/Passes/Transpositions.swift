@@ -122,14 +122,7 @@ extension GraphRewriter {
   mutating func nameInner(_ inner: TensorID, behind outer: TensorID, _ permutation: Permutation) {
     if isOutput(outer) { return }
     let description = tensors[outer].beforeTransposition(permutation)
-    updateTensor(inner) { tensor in
-      tensor.name = description.name
-      tensor.sourceLayout = description.sourceLayout
-      tensor.batchAxis = description.batchAxis
-    }
-    updateTensor(outer) { tensor in
-      tensor.name = ""
-      tensor.sourceLayout = nil
-    }
+    updateTensor(inner) { $0.takeIdentity(of: description) }
+    updateTensor(outer) { $0.loseIdentity() }
   }
 }

@@ -5,5 +5,6 @@ let allCommands: [Command] = [
   InspectCommand.command,
   VerifyCommand.command,
   BenchCommand.command,
+  OpsCommand.command,
   ExportCommand.command,
 ]

@@ -18,7 +18,7 @@ enum QuantizeCommand {
         OptionDeclaration(
           name: "method",
           value: .choice(placeholder: "method", words: CalibrationMethod.allCases.map(\.rawValue)),
-          defaultText: CalibrationMethod.minmax.rawValue, help: "How calibrated values become ranges."),
+          defaultText: CalibrationMethod.standard.rawValue, help: "How calibrated values become ranges."),
         OptionDeclaration(
           name: "recurrent-state", value: .choice(placeholder: "bits", words: ["8", "16"]), defaultText: "8",
           help: "The width of the hidden state of recurrent layers."),
@@ -45,8 +45,13 @@ enum QuantizeCommand {
     let calibration = try calibrationSamples(arguments.texts("calibration"), for: graph, path: path, console)
 
     var line = ProgressLine("Calibrating", on: console)
-    let method = arguments.text("method").flatMap { CalibrationMethod(rawValue: $0) } ?? .minmax
-    let quantized = try Pipeline.quantize(graph, calibration: calibration, method: method) { line.update($0, of: $1) }
+    let method = arguments.text("method").flatMap { CalibrationMethod(rawValue: $0) } ?? .standard
+    var choices = QuantizationOptions()
+    choices.recurrentState = arguments.text("recurrent-state") == "16" ? .int16 : .int8
+    choices.threads = arguments.integer("threads") ?? onlineProcessorCount()
+    let quantized = try Pipeline.quantize(graph, calibration: calibration, method: method, options: choices) {
+      line.update($0, of: $1)
+    }
     line.finish()
 
     var options = CompileOptions()

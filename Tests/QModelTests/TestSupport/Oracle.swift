@@ -22,6 +22,13 @@ enum Oracle {
   /// An array.
   static func array(_ path: String) throws -> NPYArray { try NPYArray(parsing: try bytes(path), path: path) }
 
+  /// A model, as imported.
+  static func model(_ path: String) throws -> Graph {
+    let contents = try bytes(path)
+    return path.hasSuffix(".onnx")
+      ? try ONNXImporter.graph(from: contents, name: path) : try TFLiteImporter.graph(from: contents, name: path)
+  }
+
   /// Whether a file exists.
   static func has(_ path: String) -> Bool { FileManager.default.fileExists(atPath: folder + "/" + path) }
 }

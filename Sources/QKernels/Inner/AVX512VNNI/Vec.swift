@@ -113,4 +113,16 @@ enum Vec {
       qk256_store_first16(output, words(accumulator), Int32(truncatingIfNeeded: count))
     }
   }
+
+  // Four groups at once gain nothing here: a group is one broadcasting load.
+  @inline(__always) static var hasQuads: Bool { false }
+  @inline(__always) static var stepsPerQuad: Int { 4 }
+  typealias QuadInput = Input
+  typealias QuadWeights = Weights
+  @inline(__always) static func zeroQuad() -> QuadInput { qk512_zero() }
+  @inline(__always) static func quad(_ p: UnsafePointer<Int8>) -> QuadInput { input(p) }
+  @inline(__always) static func quadWeights(_ p: UnsafePointer<Int8>) -> QuadWeights { weights(p) }
+  @inline(__always) static func dot(_ s: Accumulator, _ x: QuadInput, _ w: QuadWeights, step: Int) -> Accumulator {
+    dot(s, x, w)
+  }
 }

@@ -63,4 +63,16 @@ enum Vec {
   }
 
   @inline(__always) static func total(_ s: Accumulator) -> Lanes256 { s }
+
+  // Four groups at once gain nothing here: a group is one broadcasting load.
+  @inline(__always) static var hasQuads: Bool { false }
+  @inline(__always) static var stepsPerQuad: Int { 4 }
+  typealias QuadInput = Input
+  typealias QuadWeights = Weights
+  @inline(__always) static func zeroQuad() -> QuadInput { qk256_set1(0) }
+  @inline(__always) static func quad(_ p: UnsafePointer<Int8>) -> QuadInput { input(p) }
+  @inline(__always) static func quadWeights(_ p: UnsafePointer<Int8>) -> QuadWeights { weights(p) }
+  @inline(__always) static func dot(_ s: Accumulator, _ x: QuadInput, _ w: QuadWeights, step: Int) -> Accumulator {
+    dot(s, x, w)
+  }
 }

@@ -132,6 +132,30 @@ QK_DECLARE_INNER_SET(neondot)
 QK_DECLARE_INNER_SET(neon)
 #endif
 
+#if defined(QK_STATIC_SET)
+/* Bare metal: the one set of the build is called directly, so that the linker drops the primitives that no kernel of the
+ * program uses. */
+#define QK_JOIN_NAMES(set, primitive) qk_##set##_##primitive
+#define QK_STATIC_NAME(set, primitive) QK_JOIN_NAMES(set, primitive)
+#define QK_STATIC_PRIMITIVE(primitive, arguments)                    \
+  void QK_STATIC_NAME(QK_STATIC_SET, primitive)(const arguments *);  \
+  static inline void qk_static_##primitive(const arguments *args) {  \
+    QK_STATIC_NAME(QK_STATIC_SET, primitive)(args);                  \
+  }
+QK_STATIC_PRIMITIVE(matmul, qk_matmul_args)
+QK_STATIC_PRIMITIVE(matmul16, qk_matmul_args)
+QK_STATIC_PRIMITIVE(depthwise, qk_depthwise_args)
+QK_STATIC_PRIMITIVE(add, qk_add_args)
+QK_STATIC_PRIMITIVE(mul, qk_mul_args)
+QK_STATIC_PRIMITIVE(lookup, qk_lookup_args)
+QK_STATIC_PRIMITIVE(max_pool, qk_pool_args)
+QK_STATIC_PRIMITIVE(average_pool, qk_pool_args)
+QK_STATIC_PRIMITIVE(window_sum, qk_pool_args)
+#define QK_TEXT_OF(name) #name
+#define QK_TEXT(name) QK_TEXT_OF(name)
+static inline const char *qk_static_set_name(void) { return QK_TEXT(QK_STATIC_SET); }
+#endif
+
 /* One set's primitives. */
 typedef struct {
   void (*matmul)(const qk_matmul_args *);

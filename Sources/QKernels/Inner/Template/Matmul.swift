@@ -59,6 +59,20 @@ struct MatmulLoop {
         x[m] = rows[(pixel &+ m) &* pointerStride &+ row].unsafelyUnwrapped + (pixel &+ m) &* pixelStride
       }
       var offset = 0
+      if Vec.hasQuads {
+        while rowBytes &- offset >= 16 {
+          var inputs = InlineArray<MR, Vec.QuadInput>(repeating: Vec.zeroQuad())
+          for m in 0..<MR { inputs[m] = Vec.quad(x[m] + offset) }
+          quadStep(&accumulators, inputs, w, 0)
+          quadStep(&accumulators, inputs, w, 1)
+          if Vec.stepsPerQuad == 4 {
+            quadStep(&accumulators, inputs, w, 2)
+            quadStep(&accumulators, inputs, w, 3)
+          }
+          w += 256
+          offset &+= 16
+        }
+      }
       while offset < rowBytes {
         var weightVectors = InlineArray<NB, Vec.Weights>(repeating: Vec.zeroWeights())
         for n in 0..<NB { weightVectors[n] = Vec.weights(w + n &* blockBytes) }
@@ -97,6 +111,19 @@ struct MatmulLoop {
         }
         result += outputStride
       }
+    }
+  }
+
+  /// Part `step` of a quad: four groups whose input was loaded at once.
+  @inline(__always)
+  func quadStep<let MR: Int, let NB: Int>(
+    _ accumulators: inout InlineArray<MR, InlineArray<NB, Vec.Accumulator>>, _ inputs: InlineArray<MR, Vec.QuadInput>,
+    _ w: UnsafePointer<Int8>, _ step: Int
+  ) {
+    let bytes: Int = 256 / Vec.stepsPerQuad &* step
+    for n in 0..<NB {
+      let weightVectors = Vec.quadWeights(w + (n &* blockBytes &+ bytes))
+      for m in 0..<MR { accumulators[m][n] = Vec.dot(accumulators[m][n], inputs[m], weightVectors, step: step) }
     }
   }
 

@@ -24,7 +24,9 @@ extension ONNXConstant {
   /// Number of elements between neighbours along each axis.
   static func strides(of shape: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: shape.count)
-    for axis in stride(from: shape.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * shape[axis + 1] }
+    for axis in stride(from: shape.count - 2, through: 0, by: -1) {
+      strides[axis] = strides[axis + 1] * shape[axis + 1]
+    }
     return strides
   }
 
@@ -242,9 +244,10 @@ extension ONNXConstant {
 
 extension ONNXConstant {
   /// What a reduction of constants computes.
-  enum Reduction { case sum, mean, product, maximum, minimum }
+  enum Reduction { case sum, mean, product, maximum, minimum, absoluteSum, squareSum, norm }
 
-  /// The elements reduced along axes; `nil` for overflows, for means of integers, and for extremes of nothing.
+  /// The elements reduced along axes; `nil` for overflows, for results that are no integers, and for reductions
+  /// of nothing.
   func reduced(axes: [Int], keepsAxes: Bool, _ reduction: Reduction) -> ONNXConstant? {
     // The reduced axes go last, so that each result is made of neighbours.
     let kept = shape.indices.filter { !axes.contains($0) }
@@ -264,6 +267,9 @@ extension ONNXConstant {
         case .product: results.append(Float(part.reduce(1.0) { $0 * Double($1) }))
         case .maximum: results.append(part.max() ?? 0)
         case .minimum: results.append(part.min() ?? 0)
+        case .absoluteSum: results.append(Float(part.reduce(0.0) { $0 + Double($1.magnitude) }))
+        case .squareSum: results.append(Float(part.reduce(0.0) { $0 + Double($1) * Double($1) }))
+        case .norm: results.append(Float(part.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()))
         }
       }
       return ONNXConstant(elementType: elementType, shape: result, elements: .floats(results))
@@ -274,7 +280,7 @@ extension ONNXConstant {
       case .product: operation = .mul
       case .maximum: operation = .maximum
       case .minimum: operation = .minimum
-      case .mean: return nil
+      case .mean, .absoluteSum, .squareSum, .norm: return nil
       }
       guard let range = elementType.integerRange else { return nil }
       var results: [Int64] = []
@@ -308,7 +314,9 @@ enum ONNXFoldedBinary {
 
   /// The result on integers; `nil` for an overflow, a division by zero, or a negative exponent.
   func callAsFunction(_ a: Int64, _ b: Int64) -> Int64? {
-    func value(_ result: (partialValue: Int64, overflow: Bool)) -> Int64? { result.overflow ? nil : result.partialValue }
+    func value(_ result: (partialValue: Int64, overflow: Bool)) -> Int64? {
+      result.overflow ? nil : result.partialValue
+    }
     switch self {
     case .add: return value(a.addingReportingOverflow(b))
     case .sub: return value(a.subtractingReportingOverflow(b))

@@ -109,7 +109,7 @@ extension ONNXConstant {
     }
     switch type {
     case .float32: return .floats((0..<count).map { Float(bitPattern: element($0, UInt32.self)) })
-    case .float16: return .floats((0..<count).map { Float(Float16(bitPattern: element($0, UInt16.self))) })
+    case .float16: return .floats((0..<count).map { Float(halfBits: element($0, UInt16.self)) })
     case .bfloat16: return .floats((0..<count).map { Float(bitPattern: UInt32(element($0, UInt16.self)) << 16) })
     case .float64: return .floats((0..<count).map { Float(Double(bitPattern: element($0, UInt64.self))) })
     case .bool: return .integers((0..<count).map { source[$0] == 0 ? 0 : 1 })
@@ -146,7 +146,7 @@ extension ONNXConstant {
     case .float32: elements = .floats(tensor.floatData)
     case .float64: elements = .floats(tensor.doubleData.map { Float($0) })
     case .float16:
-      elements = .floats(tensor.int32Data.map { Float(Float16(bitPattern: UInt16(truncatingIfNeeded: $0))) })
+      elements = .floats(tensor.int32Data.map { Float(halfBits: UInt16(truncatingIfNeeded: $0)) })
     case .bfloat16:
       elements = .floats(tensor.int32Data.map { Float(bitPattern: UInt32(truncatingIfNeeded: $0) << 16) })
     case .bool: elements = .integers(tensor.int32Data.map { $0 == 0 ? 0 : 1 })

@@ -83,7 +83,9 @@ public enum ONNXImporter {
 
   /// Returns the version of the standard operator set that the model uses.
   private static func standardOpset(of model: ModelProto) throws(ModelError) -> Int {
-    guard model.irVersion > 0 else { throw ModelError(.malformed, "this is not an ONNX model: it has no format version") }
+    guard model.irVersion > 0 else {
+      throw ModelError(.malformed, "this is not an ONNX model: it has no format version")
+    }
     let versions = model.opsetImports.filter { isStandard($0.domain) }.map(\.version)
     guard let version = versions.first else {
       throw ModelError(.malformed, "the model does not say which operator set it uses")
@@ -164,7 +166,8 @@ private struct UnsupportedOperators {
       let isFunction = definedFunctions.contains { key == $0 || key.hasSuffix(".\($0)") }
       return ModelError(
         .unsupported, "the operator \(key) is not supported: \(names)",
-        hint: isFunction ? "inline the model's functions when exporting it" : nil)
+        hint: isFunction
+          ? "inline the model's functions when exporting it" : "'qcli ops' lists the supported operators")
     }
   }
 }

@@ -53,7 +53,8 @@ struct ONNXOperator: Sendable {
       problems.append(node.malformed("it has \(node.proto.outputs.count) outputs, expected \(Self.text(outputs))"))
     }
     for attribute in node.proto.attributes
-    where !attributes.contains(where: { $0.name == attribute.name && $0.since <= node.opset && node.opset < $0.until }) {
+    where !attributes.contains(where: { $0.name == attribute.name && $0.since <= node.opset && node.opset < $0.until })
+    {
       problems.append(
         node.unsupported("the attribute \"\(attribute.name)\" is not supported in opset \(node.opset)"))
     }
@@ -71,7 +72,7 @@ struct ONNXOperator: Sendable {
   /// All supported operators, by name.
   static let all: [String: ONNXOperator] = {
     var table: [String: ONNXOperator] = [:]
-    for list in [convolutions, dense, elementwise, shapes, resizing, recurrent, constants] {
+    for list in [convolutions, dense, elementwise, shapes, parts, resizing, recurrent, constants] {
       for entry in list { table[entry.name] = entry }
     }
     return table

@@ -70,8 +70,9 @@ extension ONNXOperator {
     rounding("Ceil", .up),
     rounding("Round", .toNearestOrEven),
     reduction("ReduceProd", axesInputSince: 18, .product),
-    reduction("ReduceMax", axesInputSince: 18, .maximum),
-    reduction("ReduceMin", axesInputSince: 18, .minimum),
+    reduction("ReduceL1", axesInputSince: 18, .absoluteSum),
+    reduction("ReduceL2", axesInputSince: 18, .norm),
+    reduction("ReduceSumSquare", axesInputSince: 18, .squareSum),
     ONNXOperator("Mod", since: 10, inputs: 2...2, [.init("fmod")]) { (builder, node) throws(ModelError) in
       if try node.flag("fmod") { throw node.unsupported("its attribute \"fmod\" is 1") }
       guard try builder.fold(node, .modulo) else { throw node.unsupported("its inputs are not constants") }
@@ -155,7 +156,8 @@ extension ONNXGraphBuilder {
     }
     if let first = start.integers?[0], let last = limit.integers?[0], let step = delta.integers?[0] {
       guard step != 0, step != .min else { throw node.malformed("its step is \(step)") }
-      let (distance, overflow) = step > 0 ? last.subtractingReportingOverflow(first) : first.subtractingReportingOverflow(last)
+      let (distance, overflow) =
+        step > 0 ? last.subtractingReportingOverflow(first) : first.subtractingReportingOverflow(last)
       guard !overflow else { throw node.malformed("it goes from \(first) to \(last)") }
       let count = distance <= 0 ? 0 : Int((distance - 1) / abs(step) + 1)
       try account(for: count, node)

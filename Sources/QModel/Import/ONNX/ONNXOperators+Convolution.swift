@@ -118,7 +118,9 @@ private struct ONNXWindow {
 
   /// The padding of an image; of height 1 if there is one spatial axis.
   var padding: Padding2D {
-    Padding2D(top: image(before, 0).height, left: image(before, 0).width, bottom: image(after, 0).height, right: image(after, 0).width)
+    Padding2D(
+      top: image(before, 0).height, left: image(before, 0).width, bottom: image(after, 0).height,
+      right: image(after, 0).width)
   }
 
   /// A list with one entry per spatial axis as a pair.

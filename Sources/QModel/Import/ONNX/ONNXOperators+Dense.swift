@@ -1,19 +1,26 @@
 // Matrix products and reductions.
 
 extension ONNXOperator {
+  private static func reduction(
+    _ name: String, axesInputSince: Int, _ reduction: ONNXConstant.Reduction
+  ) -> ONNXOperator {
+    let attributes: [Attribute] = [
+      .init("axes", until: axesInputSince), .init("keepdims"), .init("noop_with_empty_axes", since: axesInputSince),
+    ]
+    return ONNXOperator(name, inputs: 1...2, attributes) { (builder, node) throws(ModelError) in
+      try builder.importReduction(node, axesInputSince: axesInputSince, reduction)
+    }
+  }
+
   static let dense: [ONNXOperator] = [
     ONNXOperator(
       "Gemm", inputs: 2...3, [.init("alpha"), .init("beta"), .init("transA"), .init("transB")]
     ) { (builder, node) throws(ModelError) in try builder.importGemm(node) },
     ONNXOperator("MatMul", inputs: 2...2) { (builder, node) throws(ModelError) in try builder.importMatMul(node) },
-    ONNXOperator(
-      "ReduceMean", inputs: 1...2,
-      [.init("axes", until: 18), .init("keepdims"), .init("noop_with_empty_axes", since: 18)]
-    ) { (builder, node) throws(ModelError) in try builder.importReduction(node, axesInputSince: 18, isSum: false) },
-    ONNXOperator(
-      "ReduceSum", inputs: 1...2,
-      [.init("axes", until: 13), .init("keepdims"), .init("noop_with_empty_axes", since: 13)]
-    ) { (builder, node) throws(ModelError) in try builder.importReduction(node, axesInputSince: 13, isSum: true) },
+    reduction("ReduceMean", axesInputSince: 18, .mean),
+    reduction("ReduceSum", axesInputSince: 13, .sum),
+    reduction("ReduceMax", axesInputSince: 18, .maximum),
+    reduction("ReduceMin", axesInputSince: 18, .minimum),
   ]
 }
 
@@ -201,7 +208,7 @@ extension ONNXGraphBuilder {
   // MARK: Reductions
 
   fileprivate mutating func importReduction(
-    _ node: ONNXNode, axesInputSince: Int, isSum: Bool
+    _ node: ONNXNode, axesInputSince: Int, _ reduction: ONNXConstant.Reduction
   ) throws(ModelError) {
     let given = try axes(node, inputSince: axesInputSince)
     let keepsAxes = try node.flag("keepdims", default: true)
@@ -213,7 +220,7 @@ extension ONNXGraphBuilder {
     if case .constant(let constant) = try value(node, 0) {
       try account(for: constant.elements.count, node)
       let axes = try reducedAxes(rank: constant.shape.count)
-      guard let result = constant.reduced(axes: axes, keepsAxes: keepsAxes, isSum ? .sum : .mean) else {
+      guard let result = constant.reduced(axes: axes, keepsAxes: keepsAxes, reduction) else {
         throw node.unsupported("it reduces a constant of type \(constant.elementType) and shape \(constant.shape)")
       }
       return setOutput(node, to: result)
@@ -222,31 +229,56 @@ extension ONNXGraphBuilder {
     let source = shape(of: input)
     let axes = try reducedAxes(rank: source.count)
     if axes.isEmpty { return setOutput(node, to: input) }
-    let mean = try mean(input, axes, keepsAxes: keepsAxes, for: node, role: isSum ? "mean" : nil)
-    guard isSum else {
-      if mean.isChannelsLast { return try setOutput(node, channelsLast: mean.id, rank: 4) }
-      return setOutput(node, to: mean.id)
-    }
-    let count = axes.reduce(1) { $0 * source[$1] }
-    let factor = try addConstant([Float(count)], shape: [], for: node)
-    let sum = try binary(.mul, mean.id, factor, for: node)
-    if mean.isChannelsLast { return try setOutput(node, channelsLast: sum, rank: 4) }
-    setOutput(node, to: sum)
+    // Over the two spatial axes of a channels-first image it runs channels-last, as a global pool does.
+    let isImage = source.count == 4 && axes == [2, 3]
+    let data = isImage ? try channelsLast(input, for: node) : input
+    let result = try reduced(data, isImage ? [1, 2] : axes, keepsAxes: keepsAxes, reduction, for: node)
+    if isImage && keepsAxes { return try setOutput(node, channelsLast: result, rank: 4) }
+    setOutput(node, to: result)
   }
 
-  /// Adds a mean; over the spatial axes of a channels-first image it runs channels-last.
-  private mutating func mean(
-    _ input: TensorID, _ axes: [Int], keepsAxes: Bool, for node: ONNXNode, role: String?
-  ) throws(ModelError) -> (id: TensorID, isChannelsLast: Bool) {
+  private mutating func reduced(
+    _ input: TensorID, _ axes: [Int], keepsAxes: Bool, _ reduction: ONNXConstant.Reduction, for node: ONNXNode
+  ) throws(ModelError) -> TensorID {
     let source = shape(of: input)
-    if source.count == 4 && axes == [2, 3] {
-      let image = try channelsLast(input, for: node)
-      let op = ReduceOp(axes: [1, 2], keepDimensions: keepsAxes)
-      let shape = keepsAxes ? [source[0], 1, 1, source[1]] : [source[0], source[1]]
-      return (try add(.mean(op), [image], shape: shape, for: node, role: role), keepsAxes)
-    }
     let shape = source.indices.compactMap { axes.contains($0) ? (keepsAxes ? 1 : nil) : source[$0] }
-    let op = ReduceOp(axes: axes, keepDimensions: keepsAxes)
-    return (try add(.mean(op), [input], shape: shape, for: node, role: role), false)
+    let mean = OpKind.mean(ReduceOp(axes: axes, keepDimensions: keepsAxes))
+    switch reduction {
+    case .mean: return try add(mean, [input], shape: shape, for: node)
+    case .sum:
+      let count = axes.reduce(1) { $0 * source[$1] }
+      let part = try add(mean, [input], shape: shape, for: node, role: "mean")
+      let factor = try addConstant([Float(count)], shape: [], for: node)
+      return try binary(.mul, part, factor, for: node)
+    case .maximum: return try maximum(input, axes, shape: shape, for: node)
+    case .minimum:
+      let negative = try add(.unary(.neg), [input], shape: source, for: node, role: "negative")
+      let largest = try maximum(negative, axes, shape: shape, for: node)
+      return try add(.unary(.neg), [largest], shape: shape, for: node, role: "positive")
+    case .product, .absoluteSum, .squareSum, .norm: throw node.unsupported("its input is not a constant")
+    }
+  }
+
+  /// A maximum as a pool whose window is all that is reduced.
+  private mutating func maximum(
+    _ input: TensorID, _ axes: [Int], shape: [Int], for node: ONNXNode
+  ) throws(ModelError) -> TensorID {
+    let source = self.shape(of: input)
+    var op = Pool2DOp()
+    if source.count == 4 && axes == [1, 2] {
+      (op.kernelHeight, op.kernelWidth) = (source[1], source[2])
+      let pooled = [source[0], 1, 1, source[3]]
+      let result = try add(.maxPool2D(op), [input], shape: pooled, for: node)
+      return try reshaped(result, to: shape, for: node, role: "shape")
+    }
+    // Any other axes go last: [1, kept, reduced, 1].
+    let kept = source.indices.filter { !axes.contains($0) }
+    let sorted = try transposed(input, kept + axes, for: node, role: "reduced axes last")
+    let count = axes.reduce(1) { $0 * source[$1] }
+    let rows = kept.reduce(1) { $0 * source[$1] }
+    let image = try reshaped(sorted, to: [1, rows, count, 1], for: node, role: "rows")
+    op.kernelWidth = count
+    let result = try add(.maxPool2D(op), [image], shape: [1, rows, 1, 1], for: node)
+    return try reshaped(result, to: shape, for: node, role: "shape")
   }
 }

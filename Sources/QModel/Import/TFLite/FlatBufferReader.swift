@@ -58,11 +58,7 @@ struct FlatBufferReader {
     guard offset >= 0, size <= bytes.count, offset <= bytes.count - size else {
       throw FlatBufferError(byteOffset: offset, problem: "expected \(size) more bytes, the file has \(bytes.count)")
     }
-    var value: T = 0
-    for index in 0..<size {
-      value |= T(truncatingIfNeeded: bytes[offset + index]) << T(truncatingIfNeeded: 8 * index)
-    }
-    return value
+    return T(littleEndian: bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) })
   }
 
   /// The target of the forward offset stored at `offset`.
@@ -101,7 +97,8 @@ struct FlatBufferReader {
     let count = Int(try load(UInt32.self, at: position))
     let start = position + 4
     guard count <= (bytes.count - start) / elementSize else {
-      throw FlatBufferError(byteOffset: position, problem: "expected a vector within the file, it has \(count) elements")
+      throw FlatBufferError(
+        byteOffset: position, problem: "expected a vector within the file, it has \(count) elements")
     }
     return start..<(start + count * elementSize)
   }

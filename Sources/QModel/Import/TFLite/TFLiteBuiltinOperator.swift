@@ -41,8 +41,8 @@ enum TFLiteBuiltinOperator: Int32, CaseIterable {
   case transposeConv = 67
   case expandDims = 70
   case log = 73
-  case sqrt = 74
-  case rsqrt = 75
+  case sqrt = 75
+  case rsqrt = 76
   case shape = 77
   case reduceProd = 81
   case reduceMax = 82

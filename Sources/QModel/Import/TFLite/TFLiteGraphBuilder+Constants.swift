@@ -56,7 +56,7 @@ extension TFLiteGraphBuilder {
       }
       switch tensor.elementType {
       case .float32: return .float(elements(UInt32.self).map(Float.init(bitPattern:)))
-      case .float16: return .float(elements(UInt16.self).map(Self.float(fromHalf:)))
+      case .float16: return .float(elements(UInt16.self).map(Float.init(halfBits:)))
       case .int16: return .int16(elements(Int16.self))
       case .int32: return .int32(elements(Int32.self))
       case .int64: return .int64(elements(Int64.self))
@@ -71,23 +71,6 @@ extension TFLiteGraphBuilder {
           })
       default: return .int8(elements(Int8.self))
       }
-    }
-  }
-
-  /// The value of an IEEE 754 half-precision number.
-  static func float(fromHalf bits: UInt16) -> Float {
-    let sign = UInt32(bits & 0x8000) << 16
-    let exponent = UInt32(bits >> 10) & 0x1f
-    let fraction = UInt32(bits & 0x3ff)
-    switch exponent {
-    case 0x1f:
-      return Float(bitPattern: sign | 0x7f80_0000 | fraction << 13)
-    case 0:
-      // Subnormal: fraction * 2^-24, exact in single precision.
-      let magnitude = Float(fraction) * Float(bitPattern: 0x3380_0000)
-      return sign == 0 ? magnitude : -magnitude
-    default:
-      return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
     }
   }
 

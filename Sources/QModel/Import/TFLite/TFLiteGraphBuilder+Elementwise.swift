@@ -6,6 +6,35 @@ extension TFLiteGraphBuilder {
     append(op, .unary(function), [input.id], [output])
   }
 
+  /// A function whose integer form has one possible result range: scale 1/`inverseScale8` and `zeroPoint8` for int8, 1/32768
+  /// and 0 for int16. The reference kernels compute nothing else, so another quantization would be silently wrong.
+  mutating func importFixedRange(
+    _ op: Operator, _ function: UnaryOp, inverseScale8: Float, zeroPoint8: Int
+  ) throws(TFLiteProblem) {
+    try importUnary(op, function, types: [.int8, .int16])
+    guard isQuantized, let node = graph.nodes.last, let input = node.inputs[0] else { return }
+    if graph.tensors[input].type == .int16 {
+      try requireZeroPoint(input, 0)
+      try requireRange(node.outputs[0], inverseScale: 32_768, zeroPoint: 0)
+    } else {
+      try requireRange(node.outputs[0], inverseScale: inverseScale8, zeroPoint: zeroPoint8)
+    }
+  }
+
+  /// Checks the one quantization that a result can have; the scale within 0.1 %, as the reference does.
+  private func requireRange(_ id: TensorID, inverseScale: Float, zeroPoint: Int) throws(TFLiteProblem) {
+    guard let quantization = graph.tensors[id].quantization else { return }
+    guard abs(quantization.scale * inverseScale - 1) <= 0.001 else {
+      throw .malformed("\(label(id)) has the scale \(quantization.scale), expected 1/\(Int(inverseScale))")
+    }
+    try requireZeroPoint(id, zeroPoint)
+  }
+
+  private func requireZeroPoint(_ id: TensorID, _ zeroPoint: Int) throws(TFLiteProblem) {
+    guard let quantization = graph.tensors[id].quantization, quantization.zeroPoint != zeroPoint else { return }
+    throw .malformed("\(label(id)) has the zero point \(quantization.zeroPoint), expected \(zeroPoint)")
+  }
+
   mutating func importLeakyRelu(_ op: Operator) throws(TFLiteProblem) {
     guard case .leakyRelu(let alpha) = op.record.options else { throw mismatchedOptions(op) }
     guard alpha.isFinite else { throw .malformed("the slope is \(alpha)") }
@@ -25,6 +54,10 @@ extension TFLiteGraphBuilder {
     guard a.type == b.type else { throw .unsupported("the operands are \(a.type) and \(b.type)") }
     var binary = BinaryOp(kind)
     if case .arithmetic(let activation) = op.record.options { binary.activation = try fusedActivation(activation) }
+    if kind == .mul, a.type == .int16 {
+      try requireZeroPoint(a.id, 0)
+      try requireZeroPoint(b.id, 0)
+    }
     if kind == .div, b.data == nil { throw .unsupported("the divisor is computed at run time") }
     let output = try define(op, shape: try broadcast(a.shape, b.shape), types: sameType(a))
     append(op, .binary(binary), [a.id, b.id], [output])
@@ -63,6 +96,15 @@ extension TFLiteGraphBuilder {
     // An int8 softmax may give int16.
     let output = try define(
       op, shape: input.shape, types: input.type == .int8 ? [.int8, .int16] : sameType(input))
+    if isQuantized {
+      switch (input.type, graph.tensors[output].type) {
+      case (.int8, .int8): try requireRange(output, inverseScale: 256, zeroPoint: -128)
+      case (.int8, _): try requireRange(output, inverseScale: 65_536, zeroPoint: -32_768)
+      default:
+        try requireZeroPoint(input.id, 0)
+        try requireRange(output, inverseScale: 32_768, zeroPoint: 0)
+      }
+    }
     append(op, .softmax(SoftmaxOp(axis: input.rank - 1, beta: beta)), [input.id], [output])
   }
 
@@ -70,6 +112,7 @@ extension TFLiteGraphBuilder {
     let input = try activation(op, 0, types: [.int8])
     guard input.rank >= 1 else { throw .malformed("the input is a scalar") }
     let output = try define(op, shape: input.shape, types: sameType(input))
+    if isQuantized { try requireRange(output, inverseScale: 16, zeroPoint: 127) }
     append(op, .logSoftmax(SoftmaxOp(axis: input.rank - 1)), [input.id], [output])
   }
 

@@ -48,6 +48,18 @@ extension TFLiteGraphBuilder {
     }
   }
 
+  /// Poolings hand values on as they are stored: a result of another quantization would be silently wrong.
+  private func requireSameQuantization(_ input: TensorID, _ output: TensorID) throws(TFLiteProblem) {
+    guard let source = graph.tensors[input].quantization, let target = graph.tensors[output].quantization else {
+      return
+    }
+    guard abs(source.scale - target.scale) <= 1e-6, source.zeroPoint == target.zeroPoint else {
+      throw .malformed(
+        "\(label(output)) has scale \(target.scale) and zero point \(target.zeroPoint), expected those of the input, "
+          + "\(source.scale) and \(source.zeroPoint)")
+    }
+  }
+
   // MARK: - Convolutions
 
   mutating func importConv2D(_ op: Operator) throws(TFLiteProblem) {
@@ -95,7 +107,8 @@ extension TFLiteGraphBuilder {
     let bias = try bias(op, 2, channels: channels, input: input, weights: weights)
     guard weights.shape[0] == 1, channels % input.shape[3] == 0 else {
       throw .malformed(
-        "the weights of shape \(weights.shape) do not fit \(input.shape[3]) input channels, expected [1, H, W, channels]")
+        "the weights of shape \(weights.shape) do not fit \(input.shape[3]) input channels, expected [1, H, W, channels]"
+      )
     }
     let rows = try windowAxis(
       input: input.shape[1], kernel: weights.shape[1], stride: window.strideHeight, dilation: dilationHeight,
@@ -139,7 +152,8 @@ extension TFLiteGraphBuilder {
     let columns = try windowAxis(
       input: shape[2], kernel: weights.shape[2], stride: window.strideWidth, dilation: 1, padding: window.padding)
     guard rows.output == input.shape[1], columns.output == input.shape[2] else {
-      throw .malformed("an output of \(shape) needs an input of \(rows.output) by \(columns.output), not \(input.shape)")
+      throw .malformed(
+        "an output of \(shape) needs an input of \(rows.output) by \(columns.output), not \(input.shape)")
     }
     conv.padding = Padding2D(top: rows.before, left: columns.before, bottom: rows.after, right: columns.after)
     conv.activation = try fusedActivation(window.activation)
@@ -252,7 +266,9 @@ extension TFLiteGraphBuilder {
   }
 
   /// A constant as a matrix of its last two axes, swapped if `transposed`.
-  private mutating func constantMatrix(_ source: Operand, transposed: Bool, index: Int) throws(TFLiteProblem) -> TensorID {
+  private mutating func constantMatrix(_ source: Operand, transposed: Bool, index: Int) throws(TFLiteProblem)
+    -> TensorID
+  {
     let (rows, columns) = (source.shape[source.rank - 2], source.shape[source.rank - 1])
     let id = temporary(like: source.id, shape: transposed ? [columns, rows] : [rows, columns])
     guard let data = source.data else { return id }
@@ -283,6 +299,7 @@ extension TFLiteGraphBuilder {
     pool.activation = try fusedActivation(window.activation)
     let output = try define(
       op, shape: [input.shape[0], rows.output, columns.output, input.shape[3]], types: sameType(input))
+    try requireSameQuantization(input.id, output)
     append(op, isMaximum ? .maxPool2D(pool) : .averagePool2D(pool), [input.id], [output])
   }
 
@@ -315,6 +332,7 @@ extension TFLiteGraphBuilder {
       throw .unsupported("the maximum is supported over height and width only, not over the axes \(axes)")
     }
     let output = try define(op, shape: shape, types: sameType(input))
+    try requireSameQuantization(input.id, output)
     var pool = Pool2DOp()
     (pool.kernelHeight, pool.kernelWidth) = (input.shape[1], input.shape[2])
     let pooled = [input.shape[0], 1, 1, input.shape[3]]

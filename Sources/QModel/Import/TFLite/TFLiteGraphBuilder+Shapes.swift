@@ -100,7 +100,9 @@ extension TFLiteGraphBuilder {
   /// A constant with its axes in another order.
   static func permuted(_ data: TensorData, shape: [Int], permutation: [Int]) -> TensorData {
     var strides = [Int](repeating: 1, count: shape.count)
-    for axis in stride(from: shape.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * shape[axis + 1] }
+    for axis in stride(from: shape.count - 2, through: 0, by: -1) {
+      strides[axis] = strides[axis + 1] * shape[axis + 1]
+    }
     let outer = permutation.map { shape[$0] }
     let steps = permutation.map { strides[$0] }
     func values<T>(_ source: [T]) -> [T] {
@@ -308,7 +310,9 @@ extension TFLiteGraphBuilder {
   // MARK: - Padding and resizing
 
   /// Amounts before and after each axis.
-  private mutating func paddings(_ op: Operator, _ input: Operand) throws(TFLiteProblem) -> (before: [Int], after: [Int]) {
+  private mutating func paddings(_ op: Operator, _ input: Operand) throws(TFLiteProblem) -> (
+    before: [Int], after: [Int]
+  ) {
     let amounts = try constantIntegers(op, 1)
     guard amounts.count == 2 * input.rank, amounts.allSatisfy({ $0 >= 0 && $0 <= 1 << 29 }) else {
       throw .malformed("the paddings \(amounts) do not fit the shape \(input.shape)")
@@ -328,11 +332,12 @@ extension TFLiteGraphBuilder {
       guard let data = constant.data, data.count == 1, constant.type == input.type else {
         throw .unsupported("the padding value is not one constant of type \(input.type)")
       }
-      if let floats = data.floats {
-        value = floats[0]
-      } else if let integers = data.integers, let quantization = graph.tensors[output].quantization {
-        // The reference writes the stored integer as it is: what it means is a matter of the output's quantization.
-        value = quantization.scale * Float(integers[0] - quantization.zeroPoint)
+      guard graph.tensors[constant.id].quantization == graph.tensors[output].quantization else {
+        throw .malformed("the padding value, \(label(constant.id)), has another quantization than the result")
+      }
+      value = data.floats?.first ?? 0
+      if let integer = data.integers?.first, let quantization = graph.tensors[output].quantization {
+        value = quantization.scale * Float(integer - quantization.zeroPoint)
       }
     }
     append(op, .pad(PadOp(before: before, after: after, mode: .constant(value))), [input.id], [output])

@@ -119,7 +119,8 @@ struct TFLiteGraphBuilder {
     do throws(TFLiteProblem) {
       try declareInputs()
     } catch {
-      problems.append(error)
+      // Without sound inputs and outputs every operator would be reported.
+      throw ModelError(error.kind, error.text)
     }
     let removed = removeBoundaryConversions()
     for (index, record) in model.operators.enumerated() where !removed.contains(index) {

@@ -54,7 +54,8 @@ import Testing
       #expect(try decoded(form).floats == values, "form \(index)")
     }
     let coarse = bfloats.map { Float(bitPattern: UInt32($0) << 16) }
-    #expect(try decoded(ONNXTensorWriter("t", [4], type: 16, .raw(ONNXTensorWriter.rawBytes(bfloats)))).floats == coarse)
+    #expect(
+      try decoded(ONNXTensorWriter("t", [4], type: 16, .raw(ONNXTensorWriter.rawBytes(bfloats)))).floats == coarse)
     #expect(try decoded(ONNXTensorWriter("t", [4], type: 16, .int32s(bfloats.map { Int64($0) }))).floats == coarse)
   }
 
@@ -132,24 +133,25 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    [("location", "data/weights.bin"), ("offset", "61")],
-    [("location", "data/weights.bin"), ("offset", "65")],
-    [("location", "data/weights.bin"), ("offset", "-1")],
-    [("location", "data/weights.bin"), ("offset", "9223372036854775807")],
-    [("location", "data/weights.bin"), ("offset", "99999999999999999999")],
-    [("location", "data/weights.bin"), ("length", "3")],
-    [("location", "data/weights.bin"), ("length", "4x")],
-    [("location", "data")],
-    [("location", "missing.bin")],
-    [("location", "../outside.bin")],
-    [("location", "data/../../outside.bin")],
-    [("location", "/etc/passwd")],
-    [("location", "link.bin")],
-    [("location", "")],
-    [("offset", "0")],
-    [],
-  ] as [[(String, String)]])
+  @Test(
+    arguments: [
+      [("location", "data/weights.bin"), ("offset", "61")],
+      [("location", "data/weights.bin"), ("offset", "65")],
+      [("location", "data/weights.bin"), ("offset", "-1")],
+      [("location", "data/weights.bin"), ("offset", "9223372036854775807")],
+      [("location", "data/weights.bin"), ("offset", "99999999999999999999")],
+      [("location", "data/weights.bin"), ("length", "3")],
+      [("location", "data/weights.bin"), ("length", "4x")],
+      [("location", "data")],
+      [("location", "missing.bin")],
+      [("location", "../outside.bin")],
+      [("location", "data/../../outside.bin")],
+      [("location", "/etc/passwd")],
+      [("location", "link.bin")],
+      [("location", "")],
+      [("offset", "0")],
+      [],
+    ] as [[(String, String)]])
   func anythingElseIsRefused(entries: [(String, String)]) throws {
     try withFolder { folder in
       #expect(throws: ModelError.self) { try read(entries, from: folder) }

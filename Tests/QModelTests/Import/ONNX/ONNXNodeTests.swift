@@ -7,7 +7,7 @@ import Testing
 ///
 /// Set `QK_ONNX_NODE_TESTS` to a folder with `index.json` and one folder per test (`model.onnx`,
 /// `test_data_set_0/input_N.pb`, `output_N.pb`). The test prints how many cases of each operator pass and names those
-/// that do not; it fails if a case whose operator is listed as complete does not pass.
+/// that do not; it fails if a case of a supported operator does not pass and is not among the known exceptions.
 @Suite(.enabled(if: ProcessInfo.processInfo.environment["QK_ONNX_NODE_TESTS"] != nil))
 struct ONNXNodeTests {
   /// How a case was brought to run.
@@ -49,10 +49,8 @@ struct ONNXNodeTests {
       }
       if !reasons.isEmpty { failures.append((op, name, reasons.joined(separator: " | "))) }
     }
-    var complete: [String] = []
     for op in totals.keys.sorted() where passed[op, default: 0] > 0 {
       print("\(op): \(passed[op, default: 0])/\(totals[op, default: 0])")
-      if passed[op] == totals[op] { complete.append(op) }
     }
     let sum = passed.values.reduce(0, +)
     let ways = Mode.allCases.map { "\(modes[$0, default: 0]) \($0.rawValue)" }.joined(separator: ", ")
@@ -61,13 +59,61 @@ struct ONNXNodeTests {
     for failure in failures where ONNXOperator.all[failure.op] != nil {
       print("  \(failure.name): \(failure.reason)")
     }
-    for op in Self.complete where totals[op] != nil {
-      #expect(complete.contains(op), "\(op): \(failures.filter { $0.op == op })")
+    for failure in failures where ONNXOperator.all[failure.op] != nil {
+      #expect(Self.exceptions.contains { failure.name.contains($0) }, "\(failure.name): \(failure.reason)")
     }
   }
 
-  /// Operators whose cases pass without exception.
-  private static let complete: [String] = []
+  /// Parts of the names of cases that are not expected to pass.
+  private static let exceptions = [
+    // Three spatial axes.
+    "_3d",
+    // Training.
+    "training_mode", "test_training_dropout",
+    // Results without elements.
+    "_empty_set", "shape_zero", "reshape_allowzero", "start_greater_than_end", "slice_start_out_of_bounds",
+    "zero_size_splits",
+    // Positions of maxima.
+    "with_argmax",
+    // Resizing other than nearest and plain linear.
+    "cubic", "antialias", "tf_crop_and_resize", "half_pixel_symmetric",
+    // The test divides by the size before it is cut off to an integer, runtimes by the one after.
+    "downsample_scales_linear_align_corners",
+    // Made for an operator set older than 7.
+    "test_not_",
+  ]
+
+  /// Damages each case in many places; nothing may trap, whatever the operator.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["QK_FULL_TESTS"] == "1"))
+  func damagedCasesImportOrThrow() throws {
+    let folder = try #require(ProcessInfo.processInfo.environment["QK_ONNX_NODE_TESTS"])
+    var imported = 0
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder).sorted() where !name.contains(".") {
+      var bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)/model.onnx")))
+      let inputs = try inputs(of: ModelProto(bytes: bytes), "\(folder)/\(name)")
+      for index in bytes.indices {
+        for bit in 0..<8 {
+          bytes[index] ^= 1 << bit
+          defer { bytes[index] ^= 1 << bit }
+          guard let model = try? ModelProto(bytes: bytes) else { continue }
+          for bound in [[:], inputs] {
+            if (try? ONNXImporter.graph(of: model, byteCount: bytes.count, name: "case", bound: bound)) != nil {
+              imported += 1
+            }
+          }
+        }
+      }
+    }
+    #expect(imported > 0)
+  }
+
+  private func inputs(of model: ModelProto, _ folder: String) throws -> [String: ONNXConstant] {
+    var inputs: [String: ONNXConstant] = [:]
+    for (index, input) in (model.graph?.inputs ?? []).enumerated() where !input.name.isEmpty {
+      inputs[input.name] = try tensor("\(folder)/test_data_set_0/input_\(index).pb")
+    }
+    return inputs
+  }
 
   private struct Mismatch: Error { var reason: String }
 
@@ -83,10 +129,7 @@ struct ONNXNodeTests {
     do {
       let model = try ModelProto(bytes: bytes)
       guard let proto = model.graph else { throw Mismatch(reason: "no graph") }
-      var inputs: [String: ONNXConstant] = [:]
-      for (index, input) in proto.inputs.enumerated() where !input.name.isEmpty {
-        inputs[input.name] = try tensor("\(folder)/test_data_set_0/input_\(index).pb")
-      }
+      let inputs = try inputs(of: model, folder)
       let first = proto.inputs.first?.name
       let bound =
         switch mode {

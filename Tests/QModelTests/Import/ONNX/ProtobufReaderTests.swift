@@ -16,23 +16,25 @@ import Testing
     #expect(try source.nextField() == nil)
   }
 
-  @Test(arguments: [
-    [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02],  // bit 64
-    [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],  // eleven bytes
-    [0x80],  // cut off
-    [],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02],  // bit 64
+      [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],  // eleven bytes
+      [0x80],  // cut off
+      [],
+    ] as [[UInt8]])
   func badVarintIsRefused(bytes: [UInt8]) throws {
     var source = reader([0x08] + bytes)
     let field = try #require(try source.nextField())
     #expect(throws: ModelError.self) { try source.int64(field) }
   }
 
-  @Test(arguments: [
-    [0x00],  // field number 0
-    [0x0B], [0x0C], [0x0E], [0x0F],  // groups and wire types that do not exist
-    [0x80, 0x80, 0x80, 0x80, 0x10, 0x00],  // a tag above 32 bits
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0x00],  // field number 0
+      [0x0B], [0x0C], [0x0E], [0x0F],  // groups and wire types that do not exist
+      [0x80, 0x80, 0x80, 0x80, 0x10, 0x00],  // a tag above 32 bits
+    ] as [[UInt8]])
   func badTagIsRefused(bytes: [UInt8]) {
     var source = reader(bytes)
     #expect(throws: ModelError.self) { try source.nextField() }

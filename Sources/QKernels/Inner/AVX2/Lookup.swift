@@ -1,1 +1,0 @@
-../Template256/Lookup.swift

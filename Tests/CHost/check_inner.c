@@ -1,0 +1,321 @@
+/* Every primitive of an instruction set against the scalar one: random, extreme and lane-edge cases, with guard bytes
+ * around every output. With --bench also the time of typical shapes.
+ *
+ *   check_inner SET [--bench]      exit 0 if every byte is equal
+ *
+ * The program is linked with the scalar set and the set that SET_NAME names at compile time. */
+#include "inner_kernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define JOIN3(a, b, c) a##b##c
+#define PRIMITIVE(set, name) JOIN3(qk_, set, _##name)
+#define STRING(x) #x
+#define NAME(x) STRING(x)
+
+static uint64_t seed = 0x9E3779B97F4A7C15u;
+static uint32_t next(void) {
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return (uint32_t)(seed >> 16);
+}
+static int32_t between(int32_t low, int32_t high) { return low + (int32_t)(next() % (uint32_t)(high - low + 1)); }
+
+enum { GUARD = 96, SLACK = 128 };
+static const int32_t sizes[] = {1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 48, 64, 65, 100};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+static int failures, checks;
+
+static void *allocate(size_t bytes) {
+  void *p = NULL;
+  if (posix_memalign(&p, 64, bytes + SLACK)) abort();
+  memset(p, 0, bytes + SLACK);
+  return p;
+}
+
+/* Fills with random bytes, or in extreme cases with the ends of the range only. */
+static int8_t *bytes(size_t count, int extreme, int lowest) {
+  int8_t *p = allocate(count);
+  for (size_t i = 0; i < count + SLACK; i++) p[i] = (int8_t)(extreme ? (next() & 1 ? 127 : lowest) : between(lowest, 127));
+  return p;
+}
+
+static int8_t *guarded(size_t count) {
+  int8_t *p = allocate(count + 2 * GUARD);
+  memset(p, 0x5A, count + 2 * GUARD);
+  return p;
+}
+
+static void compare(const char *what, const int8_t *expected, const int8_t *actual, size_t count) {
+  checks++;
+  for (size_t i = 0; i < count + 2 * GUARD; i++) {
+    if (expected[i] != actual[i]) {
+      failures++;
+      if (failures < 20)
+        printf("FAIL %s: byte %ld of %zu is %d, expected %d\n", what, (long)i - GUARD, count, actual[i], expected[i]);
+      return;
+    }
+  }
+}
+
+typedef struct {
+  int32_t *bias, *sums, *multiplier, *shift;
+} channels;
+
+static channels make_channels(int32_t padded, int32_t used, int kind) {
+  channels c = {allocate((size_t)padded * 4), allocate((size_t)padded * 4), allocate((size_t)padded * 4),
+                allocate((size_t)padded * 4)};
+  for (int32_t i = 0; i < used; i++) {
+    switch (kind) {
+    case 0: /* as in real layers */
+      c.bias[i] = between(-20000, 20000);
+      c.multiplier[i] = between(1 << 30, INT32_MAX);
+      c.shift[i] = between(-12, -4);
+      break;
+    case 1: /* accumulators and shifts over their whole domain */
+      c.bias[i] = (int32_t)next();
+      c.multiplier[i] = between(1 << 30, INT32_MAX);
+      c.shift[i] = between(-31, 30);
+      break;
+    default: /* ties: a multiplier of exactly one half */
+      c.bias[i] = between(-300, 300);
+      c.multiplier[i] = next() % 4 ? 1 << 30 : 0;
+      c.shift[i] = between(-9, 3);
+    }
+  }
+  return c;
+}
+static void free_channels(channels c) {
+  free(c.bias);
+  free(c.sums);
+  free(c.multiplier);
+  free(c.shift);
+}
+
+static int set_clamp(qk_channel_quantization *q, int kind, int32_t lowest, int32_t highest) {
+  q->outputZeroPoint = kind == 0 ? lowest : kind == 1 ? highest : between(lowest, highest);
+  q->outputMin = kind == 2 ? between(lowest, 0) : lowest;
+  q->outputMax = kind == 2 ? between(1, highest) : highest;
+  return kind;
+}
+
+static void check_matmul(int32_t rows, int32_t groups, int32_t pixels, int32_t count, int kind, int wide, int lists) {
+  int32_t blocks = (count + 15) / 16, padded = blocks * 16, stride = between(1, 4 * groups + 3);
+  size_t blockBytes = (size_t)rows * groups * 64;
+  int8_t *w = bytes(blocks * blockBytes, kind == 1, -127);
+  for (int32_t o = count; o < padded; o++)
+    for (int32_t k = 0; k < rows * groups; k++) memset(w + (o / 16) * blockBytes + k * 64 + (o % 16) * 4, 0, 4);
+  size_t span = (size_t)pixels * stride + 4 * groups;
+  int8_t *x = bytes(span * rows, kind == 1, -128);
+  channels c = make_channels(padded, count, kind);
+  for (int32_t o = 0; o < padded; o++)
+    for (int32_t k = 0; k < rows * groups; k++)
+      for (int j = 0; j < 4; j++) c.sums[o] += w[(o / 16) * blockBytes + k * 64 + (o % 16) * 4 + j];
+  const int8_t **pointers = allocate(sizeof(void *) * rows * pixels);
+  for (int32_t p = 0; p < (lists ? pixels : 1); p++)
+    for (int32_t r = 0; r < rows; r++)
+      pointers[p * rows + r] = x + r * span + (lists ? (size_t)(next() % (uint32_t)pixels) * stride : 0);
+  int32_t outputStride = count + between(0, 5);
+  size_t size = (size_t)pixels * outputStride * (wide ? 2 : 1);
+  int8_t *expected = guarded(size), *actual = guarded(size);
+  qk_matmul_args a = {.rows = pointers, .pointerStride = lists ? rows : 0, .rowCount = rows, .rowGroups = groups,
+                      .pixelStride = lists ? 0 : stride, .pixelCount = pixels, .weights = w,
+                      .quantization = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0}, .outputStride = outputStride,
+                      .channelCount = count};
+  set_clamp(&a.quantization, kind, wide ? -32768 : -128, wide ? 32767 : 127);
+  qk_matmul_args b = a;
+  a.output = expected + GUARD;
+  b.output = actual + GUARD;
+  if (wide) {
+    qk_scalar_matmul16(&a);
+    PRIMITIVE(SET_NAME, matmul16)(&b);
+  } else {
+    qk_scalar_matmul(&a);
+    PRIMITIVE(SET_NAME, matmul)(&b);
+  }
+  char what[160];
+  snprintf(what, sizeof what, "%s rows %d groups %d pixels %d channels %d kind %d lists %d", wide ? "matmul16" : "matmul",
+           rows, groups, pixels, count, kind, lists);
+  compare(what, expected, actual, size);
+  free(w), free(x), free(pointers), free(expected), free(actual), free_channels(c);
+}
+
+static void check_depthwise(int32_t taps, int32_t pixels, int32_t count, int kind) {
+  int32_t blocks = (count + 15) / 16, padded = blocks * 16, groups = (taps + 3) / 4, spots = 3 * pixels;
+  int8_t *w = bytes((size_t)blocks * groups * 64, kind == 1, -127);
+  for (int32_t o = 0; o < padded; o++)
+    for (int32_t t = 0; t < groups * 4; t++)
+      if (o >= count || t >= taps) w[((o / 16) * groups + t / 4) * 64 + (o % 16) * 4 + t % 4] = 0;
+  int8_t *x = bytes((size_t)(spots + pixels) * count, kind == 1, -128);
+  channels c = make_channels(padded, count, kind);
+  for (int32_t o = 0; o < padded; o++)
+    for (int32_t t = 0; t < groups * 4; t++) c.sums[o] += w[((o / 16) * groups + t / 4) * 64 + (o % 16) * 4 + t % 4];
+  const int8_t **pointers = allocate(sizeof(void *) * pixels * taps);
+  for (int32_t i = 0; i < pixels * taps; i++) pointers[i] = x + (size_t)(next() % (uint32_t)spots) * count;
+  size_t size = (size_t)pixels * count;
+  int8_t *expected = guarded(size), *actual = guarded(size);
+  qk_depthwise_args a = {.taps = pointers, .pointerStride = taps, .tapCount = taps, .pixelStride = 0,
+                         .pixelCount = pixels, .channelCount = count, .weights = w,
+                         .quantization = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0}, .outputStride = count};
+  set_clamp(&a.quantization, kind, -128, 127);
+  for (int shared = 0; shared < 2; shared++) {
+    if (shared) a.pointerStride = 0, a.pixelStride = count;
+    qk_depthwise_args b = a;
+    a.output = expected + GUARD;
+    b.output = actual + GUARD;
+    qk_scalar_depthwise(&a);
+    PRIMITIVE(SET_NAME, depthwise)(&b);
+    char what[160];
+    snprintf(what, sizeof what, "depthwise taps %d pixels %d channels %d kind %d shared %d", taps, pixels, count, kind, shared);
+    compare(what, expected, actual, size);
+  }
+  free(w), free(x), free(pointers), free(expected), free(actual), free_channels(c);
+}
+
+static void check_elementwise(int32_t count, int kind) {
+  int8_t *x = bytes((size_t)count, kind == 1, -128), *y = bytes((size_t)count, kind == 1, -128);
+  int8_t *expected = guarded((size_t)count), *actual = guarded((size_t)count);
+  char what[160];
+  for (int steps = 0; steps < 4; steps++) {
+    qk_add_args a = {.a = x, .b = y, .aStep = steps & 1, .bStep = steps >> 1, .count = count, .leftShift = kind == 2 ? 15 : 20,
+                     .aZeroPoint = between(-128, 127), .aMultiplier = kind == 2 ? 1 << 30 : between(1 << 30, INT32_MAX),
+                     .aShift = between(-8, kind == 1 ? 1 : 0), .bZeroPoint = between(-128, 127),
+                     .bMultiplier = between(1 << 30, INT32_MAX) * (next() & 1 ? 1 : -1), .bShift = between(-8, 0),
+                     .outputMultiplier = between(1 << 30, INT32_MAX), .outputShift = between(-21, -15),
+                     .outputZeroPoint = between(-128, 127), .outputMin = -128, .outputMax = between(0, 127)};
+    qk_add_args b = a;
+    a.output = expected + GUARD, b.output = actual + GUARD;
+    qk_scalar_add(&a), PRIMITIVE(SET_NAME, add)(&b);
+    snprintf(what, sizeof what, "add count %d steps %d kind %d", count, steps, kind);
+    compare(what, expected, actual, (size_t)count);
+    qk_mul_args m = {.a = x, .b = y, .aStep = steps & 1, .bStep = steps >> 1, .count = count,
+                     .aZeroPoint = between(-128, 127), .bZeroPoint = between(-128, 127),
+                     .multiplier = kind == 2 ? 1 << 30 : between(1 << 30, INT32_MAX), .shift = between(-12, kind == 1 ? 3 : 0),
+                     .outputZeroPoint = between(-128, 127), .outputMin = between(-128, -1), .outputMax = 127};
+    qk_mul_args n = m;
+    m.output = expected + GUARD, n.output = actual + GUARD;
+    qk_scalar_mul(&m), PRIMITIVE(SET_NAME, mul)(&n);
+    snprintf(what, sizeof what, "mul count %d steps %d kind %d", count, steps, kind);
+    compare(what, expected, actual, (size_t)count);
+  }
+  int8_t *table = bytes(256, 0, -128);
+  qk_lookup_args l = {x, table, expected + GUARD, count}, k = {x, table, actual + GUARD, count};
+  qk_scalar_lookup(&l), PRIMITIVE(SET_NAME, lookup)(&k);
+  snprintf(what, sizeof what, "lookup count %d", count);
+  compare(what, expected, actual, (size_t)count);
+  free(x), free(y), free(table), free(expected), free(actual);
+}
+
+static void check_pool(int32_t rows, int32_t columns, int32_t count, int kind) {
+  int32_t stride = count + between(0, 9);
+  int8_t *x = bytes((size_t)rows * columns * stride, kind == 1, -128);
+  const int8_t **pointers = allocate(sizeof(void *) * rows);
+  for (int32_t r = 0; r < rows; r++) pointers[r] = x + (size_t)r * columns * stride;
+  int8_t *expected = guarded((size_t)count * 4), *actual = guarded((size_t)count * 4);
+  qk_pool_args a = {.rows = pointers, .rowCount = rows, .columnCount = columns, .columnStride = stride,
+                    .channelCount = count, .divisor = kind == 2 ? between(1, 300) : rows * columns,
+                    .outputMin = between(-128, 0), .outputMax = between(1, 127)};
+  qk_pool_args b = a;
+  char what[160];
+  snprintf(what, sizeof what, "pool %dx%d channels %d kind %d", rows, columns, count, kind);
+  a.output = expected + GUARD, b.output = actual + GUARD;
+  qk_scalar_max_pool(&a), PRIMITIVE(SET_NAME, max_pool)(&b);
+  compare(what, expected, actual, (size_t)count * 4);
+  qk_scalar_average_pool(&a), PRIMITIVE(SET_NAME, average_pool)(&b);
+  compare(what, expected, actual, (size_t)count * 4);
+  a.sums = (int32_t *)(void *)(expected + GUARD), b.sums = (int32_t *)(void *)(actual + GUARD);
+  qk_scalar_window_sum(&a), PRIMITIVE(SET_NAME, window_sum)(&b);
+  compare(what, expected, actual, (size_t)count * 4);
+  free(x), free(pointers), free(expected), free(actual);
+}
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static void bench_matmul(const char *name, int32_t rows, int32_t groups, int32_t pixels, int32_t stride, int32_t count) {
+  int32_t blocks = (count + 15) / 16;
+  int8_t *w = bytes((size_t)blocks * rows * groups * 64, 0, -127);
+  int8_t *x = bytes((size_t)rows * ((size_t)pixels * stride + 4 * groups), 0, -128);
+  const int8_t **pointers = allocate(sizeof(void *) * rows);
+  for (int32_t r = 0; r < rows; r++) pointers[r] = x + (size_t)r * pixels * stride;
+  channels c = make_channels(blocks * 16, blocks * 16, 0);
+  int8_t *output = guarded((size_t)pixels * count);
+  qk_matmul_args a = {.rows = pointers, .rowCount = rows, .rowGroups = groups, .pixelStride = stride, .pixelCount = pixels,
+                      .weights = w, .quantization = {c.bias, c.sums, c.multiplier, c.shift, 3, -128, 127},
+                      .output = output + GUARD, .outputStride = count, .channelCount = count};
+  double macs = (double)rows * groups * 4 * pixels * count, best = 1e18;
+  int repeats = (int)(1e8 / macs) + 10;
+  for (int t = 0; t < 9; t++) {
+    double start = now();
+    for (int i = 0; i < repeats; i++) PRIMITIVE(SET_NAME, matmul)(&a);
+    double time = (now() - start) / repeats;
+    if (time < best) best = time;
+  }
+  printf("%-28s %10.1f ns %8.1f GMAC/s\n", name, best, macs / best);
+  free(w), free(x), free(pointers), free(output), free_channels(c);
+}
+
+static void bench_depthwise(const char *name, int32_t taps, int32_t pixels, int32_t count) {
+  int32_t blocks = (count + 15) / 16, groups = (taps + 3) / 4;
+  int8_t *w = bytes((size_t)blocks * groups * 64, 0, -127), *x = bytes((size_t)(pixels + taps) * count, 0, -128);
+  const int8_t **pointers = allocate(sizeof(void *) * pixels * taps);
+  for (int32_t i = 0; i < pixels * taps; i++) pointers[i] = x + (size_t)(i / taps + i % taps) * count;
+  channels c = make_channels(blocks * 16, blocks * 16, 0);
+  int8_t *output = guarded((size_t)pixels * count);
+  qk_depthwise_args a = {.taps = pointers, .pointerStride = taps, .tapCount = taps, .pixelCount = pixels, .channelCount = count,
+                         .weights = w, .quantization = {c.bias, c.sums, c.multiplier, c.shift, 3, -128, 127},
+                         .output = output + GUARD, .outputStride = count};
+  double macs = (double)taps * pixels * count, best = 1e18;
+  int repeats = (int)(3e7 / macs) + 10;
+  for (int t = 0; t < 9; t++) {
+    double start = now();
+    for (int i = 0; i < repeats; i++) PRIMITIVE(SET_NAME, depthwise)(&a);
+    double time = (now() - start) / repeats;
+    if (time < best) best = time;
+  }
+  printf("%-28s %10.1f ns %8.1f GMAC/s\n", name, best, macs / best);
+  free(w), free(x), free(pointers), free(output), free_channels(c);
+}
+
+int main(int argc, char **argv) {
+  int full = argc > 1 && !strcmp(argv[1], "--full");
+  for (int kind = 0; kind < 3; kind++) {
+    for (int i = 0; i < SIZES; i++) {
+      for (int j = 0; j < SIZES; j += full ? 1 : 2) {
+        check_matmul(between(1, 4), between(1, 9), sizes[i] < 40 ? sizes[i] : 13, sizes[j], kind, j & 1, i & 1);
+        check_matmul(1, sizes[i], 1, sizes[j], kind, i & 1, 0);
+        check_depthwise(between(1, 26), sizes[i] < 40 ? sizes[i] : 11, sizes[j], kind);
+        check_pool(between(1, 8), between(1, 8), sizes[i], kind);
+      }
+      check_depthwise(9, 12, sizes[i], kind);
+      check_elementwise(sizes[i], kind);
+    }
+  }
+  printf("%s: %d checks, %d failed\n", NAME(SET_NAME), checks, failures);
+  if (argc > 1 && !strcmp(argv[1], "--bench")) {
+    bench_matmul("3x3 3->16, row of 32", 3, 3, 32, 3, 16);
+    bench_matmul("3x3 16->16, row of 32", 3, 12, 32, 16, 16);
+    bench_matmul("3x3 32->32, row of 16", 3, 24, 16, 32, 32);
+    bench_matmul("3x3 64->64, row of 8", 3, 48, 8, 64, 64);
+    bench_matmul("10x4 1->64, row of 5", 10, 1, 5, 2, 64);
+    bench_matmul("1x1 8->16, 2304 pixels", 1, 2, 2304, 8, 16);
+    bench_matmul("1x1 16->32, 576 pixels", 1, 4, 576, 16, 32);
+    bench_matmul("1x1 64->64, 125 pixels", 1, 16, 125, 64, 64);
+    bench_matmul("1x1 256->256, 9 pixels", 1, 64, 9, 256, 256);
+    bench_matmul("dense 640->128", 1, 160, 1, 640, 128);
+    bench_matmul("dense 128->640", 1, 32, 1, 128, 640);
+    bench_matmul("dense 128->8", 1, 32, 1, 128, 8);
+    bench_matmul("dense 8->128", 1, 2, 1, 8, 128);
+    bench_depthwise("depthwise 3x3 64, 125 pixels", 9, 125, 64);
+    bench_depthwise("depthwise 3x3 8, 2304 pixels", 9, 2304, 8);
+    bench_depthwise("depthwise 3x3 256, 9 pixels", 9, 9, 256);
+  }
+  return failures ? 1 : 0;
+}

@@ -5,7 +5,7 @@ import Testing
 @testable import QModel
 
 /// One operator per model: what TensorFlow Lite Micro computes, through importer, plan and kernels.
-struct TFLiteOperatorTests {
+struct QuantizedOperatorTests {
   struct Group: Decodable {
     struct Case: Decodable, CustomTestStringConvertible {
       var name: String

@@ -4,8 +4,8 @@
 struct SampleGraph {
   var graph: Graph
   var random: SplitMix64
-  /// Tensors whose quantization is fixed, not to be set from ranges.
-  private var fixed: Set<TensorID> = []
+  /// The values of all activations for two samples, from which scales are set.
+  private var samples: [[TensorID: FloatTensor]] = [[:], [:]]
 
   init(seed: UInt64, origin: Graph.Origin) {
     graph = Graph(name: "sample \(seed)", origin: origin)
@@ -28,7 +28,10 @@ struct SampleGraph {
     let id = add(
       GraphTensor(shape: shape, type: type, quantization: TensorQuantization(scale: scale, zeroPoint: zeroPoint)))
     graph.inputs.append(id)
-    fixed.insert(id)
+    for index in samples.indices {
+      let values = (0..<shape.reduce(1, *)).map { _ in integer(type == .int8 ? -128...127 : -32768...32767) }
+      samples[index][id] = SampleGraph.real(values, graph.tensors[id])
+    }
     return id
   }
 
@@ -73,21 +76,20 @@ struct SampleGraph {
         shape: shape, type: type, quantization: TensorQuantization(scale: scale, zeroPoint: zeroPoint), isVariable: true))
   }
 
-  /// Adds a node; its outputs get scales by ``settingScales()`` unless `quantization` is given.
+  /// Adds a node; its outputs get scales from their values unless they are given.
   mutating func node(
     _ op: OpKind, _ inputs: [TensorID?], type: ElementType = .int8, quantization: TensorQuantization? = nil,
     types: [ElementType]? = nil, quantizations: [TensorQuantization]? = nil
   ) throws -> [TensorID] {
     let shapes = try op.definition.outputShapes(inputs.map { id in id.map { graph.tensors[$0].shape } })
     let outputs = shapes.enumerated().map { index, shape in
-      let given = quantizations?[index] ?? quantization
-      let id = add(GraphTensor(shape: shape, type: types?[index] ?? type, quantization: given))
-      if given != nil { fixed.insert(id) }
-      return id
+      add(
+        GraphTensor(
+          shape: shape, type: types?[index] ?? type, quantization: quantizations?[index] ?? quantization))
     }
-    graph.nodes.append(Node(name: "\(Swift.type(of: op.definition).name) #\(graph.nodes.count)", op: op, inputs: inputs, outputs: outputs))
-    // Later biases need a scale at once.
-    try setScales()
+    let name = "\(Swift.type(of: op.definition).name) #\(graph.nodes.count)"
+    graph.nodes.append(Node(name: name, op: op, inputs: inputs, outputs: outputs))
+    setScales(of: graph.nodes[graph.nodes.count - 1])
     return outputs
   }
 
@@ -109,36 +111,30 @@ struct SampleGraph {
     return FloatTensor(shape: tensor.shape, values: values.map { scale * Float($0 - zeroPoint) })
   }
 
-  /// Gives every activation that has no fixed quantization one from the values that two samples give.
-  private mutating func setScales() throws {
-    var ranges: [TensorID: (low: Float, high: Float)] = [:]
-    var copy = graph
-    for id in copy.tensors.indices where copy.tensors[id].quantization == nil && copy.tensors[id].data == nil {
-      copy.tensors[id].type = .float32
-    }
-    copy.outputs = copy.nodes.flatMap(\.outputs)
-    var evaluator = try ReferenceEvaluator(copy)
-    var seeded = self
-    for _ in 0..<2 {
-      _ = try evaluator.run(seeded.sample().reals) { id, value in
-        for number in value.values where number.isFinite {
-          let range = ranges[id] ?? (0, 0)
-          ranges[id] = (min(range.low, number), max(range.high, number))
+  /// Gives the outputs of the last node that have no fixed quantization one from the values that two samples give.
+  private mutating func setScales(of node: Node) {
+    for index in samples.indices {
+      var context = EvaluationContext()
+      let operands = node.inputs.map { id in
+        id.map { id in
+          samples[index][id] ?? graph.tensors[id].floatValues()
+            ?? FloatTensor(shape: graph.tensors[id].shape, repeating: 0)
         }
       }
+      let results = node.op.definition.evaluate(operands, context: &context)
+      for (id, value) in zip(node.outputs, results) { samples[index][id] = value }
     }
-    for (id, range) in ranges where !fixed.contains(id) {
-      let type = graph.tensors[id].type
-      let width = max(range.high - range.low, 1e-4)
-      if type == .int8 {
+    for id in node.outputs where graph.tensors[id].quantization == nil {
+      let values = samples.flatMap { $0[id]?.values ?? [] }
+      let low = min(values.min() ?? 0, 0), high = max(values.max() ?? 0, 0)
+      let width = max(high - low, 1e-4)
+      if graph.tensors[id].type == .int8 {
         let scale = width / 255
-        let zeroPoint = Int((-128 - range.low / scale).rounded())
+        let zeroPoint = Int((-128 - low / scale).rounded())
         graph.tensors[id].quantization = TensorQuantization(scale: scale, zeroPoint: max(-128, min(zeroPoint, 127)))
       } else {
-        graph.tensors[id].quantization = TensorQuantization(
-          scale: max(abs(range.low), abs(range.high), 1e-4) / 32767, zeroPoint: 0)
+        graph.tensors[id].quantization = TensorQuantization(scale: max(-low, high, 1e-4) / 32767, zeroPoint: 0)
       }
-      fixed.insert(id)
     }
   }
 }

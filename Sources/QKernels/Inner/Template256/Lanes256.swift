@@ -63,6 +63,13 @@ extension Vec {
   }
   @inline(__always) static func larger(_ a: Bytes, _ b: Bytes) -> Bytes { qk128_max8(a, b) }
 
+  /// Wider than a block gains nothing here.
+  @inline(__always)
+  static func depthwiseWide(
+    _ loop: DepthwiseLoop, _ channel: Int, _ channels: Int, _ weights: UnsafePointer<Int8>, _ q: qk_channel_quantization,
+    _ output: UnsafeMutablePointer<Int8>
+  ) -> Int { 0 }
+
   /// The bounds of an int8 output.
   struct Clamp {
     let low: __m128i, high: __m128i
@@ -127,6 +134,17 @@ extension Vec {
         half(a.high, multiplier.high, left.high, rounds.high, right.high, zeroPoint.high))
     }
 
+    // Pixels are requantized one at a time here.
+    @inline(__always) var isPlain: Bool { false }
+    @inline(__always) func store8(
+      _ a: Accumulator, _ b: Accumulator, _ c: Accumulator, _ d: Accumulator, _ output: UnsafeMutableRawPointer,
+      _ stride: Int, isPlain: Bool
+    ) {
+      store8(a, output)
+      store8(b, output + stride)
+      store8(c, output + 2 &* stride)
+      store8(d, output + 3 &* stride)
+    }
     /// Stores 16 int8 outputs.
     @inline(__always) func store8(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer) {
       store8(accumulator, output, 16)

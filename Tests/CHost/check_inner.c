@@ -184,10 +184,15 @@ static void check_elementwise(int32_t count, int kind) {
     qk_add_args a = {.a = x, .b = y, .aStep = steps & 1, .bStep = steps >> 1, .count = count, .leftShift = kind == 2 ? 15 : 20,
                      .aZeroPoint = between(-128, 127), .aMultiplier = kind == 2 ? 1 << 30 : between(1 << 30, INT32_MAX),
                      .aShift = between(-8, kind == 1 ? 1 : 0), .bZeroPoint = between(-128, 127),
-                     .bMultiplier = (kind == 1 ? (between(1 << 30, INT32_MAX) & ~0x7FF) | 0x400 /* exact halves */ : between(1 << 30, INT32_MAX)) *
-                                    (next() & 1 ? 1 : -1), .bShift = between(-8, 0),
+                     .bMultiplier = between(1 << 30, INT32_MAX) * (next() & 1 ? 1 : -1), .bShift = between(-8, 0),
                      .outputMultiplier = between(1 << 30, INT32_MAX), .outputShift = between(-21, -15),
                      .outputZeroPoint = between(-128, 127), .outputMin = -128, .outputMax = between(0, 127)};
+    if (kind == 2) { /* halves of integers at full resolution: a negated factor would round them the other way */
+      a.leftShift = a.aShift = a.bShift = 0;
+      a.outputShift = 1;
+      a.outputMultiplier = 1 << 30;
+      a.bMultiplier = a.bMultiplier < 0 ? -(1 << 30) : 1 << 30;
+    }
     qk_add_args b = a;
     a.output = expected + GUARD, b.output = actual + GUARD;
     qk_scalar_add(&a), PRIMITIVE(SET_NAME, add)(&b);

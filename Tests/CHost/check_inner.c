@@ -187,6 +187,12 @@ static void check_elementwise(int32_t count, int kind) {
                      .bMultiplier = between(1 << 30, INT32_MAX) * (next() & 1 ? 1 : -1), .bShift = between(-8, 0),
                      .outputMultiplier = between(1 << 30, INT32_MAX), .outputShift = between(-21, -15),
                      .outputZeroPoint = between(-128, 127), .outputMin = -128, .outputMax = between(0, 127)};
+    if (kind == 2) { /* halves of integers at full resolution: a negated factor would round them the other way */
+      a.leftShift = a.aShift = a.bShift = 0;
+      a.outputShift = 1;
+      a.outputMultiplier = 1 << 30;
+      a.bMultiplier = a.bMultiplier < 0 ? -(1 << 30) : 1 << 30;
+    }
     qk_add_args b = a;
     a.output = expected + GUARD, b.output = actual + GUARD;
     qk_scalar_add(&a), PRIMITIVE(SET_NAME, add)(&b);

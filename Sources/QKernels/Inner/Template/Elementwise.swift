@@ -58,7 +58,9 @@ func addTemplate(_ args: UnsafePointer<qk_add_args>) {
   let a = AddendFactor(
     zeroPoint: args.aZeroPoint, multiplier: args.aMultiplier, shift: args.aShift, leftShift: args.leftShift)
   let b = AddendFactor(
-    zeroPoint: args.bZeroPoint, multiplier: args.bMultiplier, shift: args.bShift, leftShift: args.leftShift)
+    zeroPoint: args.bZeroPoint, multiplier: abs(args.bMultiplier), shift: args.bShift, leftShift: args.leftShift)
+  // A negative factor would round exact halves the other way.
+  let isSubtraction = args.bMultiplier < 0
   let factor = UniformFactor(multiplier: args.outputMultiplier, shift: args.outputShift)
   let zeroPoint = Vec.broadcast(args.outputZeroPoint)
   let clamp = Vec.Clamp(args.outputMin, args.outputMax)
@@ -71,8 +73,8 @@ func addTemplate(_ args: UnsafePointer<qk_add_args>) {
     let left = count &- i
     let x = args.aStep == 0 ? repeatedA : a.rescaled(Vec.widened(args.a + i, left))
     let y = args.bStep == 0 ? repeatedB : b.rescaled(Vec.widened(args.b + i, left))
-    let result = Vec.sum(factor.requantized(Vec.sum(x, y)), zeroPoint)
-    Vec.store(result, clamp, args.output + i, left)
+    let sum = isSubtraction ? Vec.difference(x, y) : Vec.sum(x, y)
+    Vec.store(Vec.sum(factor.requantized(sum), zeroPoint), clamp, args.output + i, left)
     i &+= 16
   }
 }

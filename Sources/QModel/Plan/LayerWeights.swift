@@ -8,8 +8,6 @@ struct LayerWeights {
   var shape: [Int]
   /// One per output channel.
   var scales: [Float]
-  /// The source has one scale for the whole tensor: TFLite then multiplies scales in another precision.
-  var isPerTensor: Bool
   /// 0 except for dense layers of quantized models.
   var zeroPoint: Int
 }
@@ -73,7 +71,7 @@ extension Lowering {
     return LayerWeights(
       label: label(id), values: values, shape: tensor.shape,
       scales: count == 1 ? [Float](repeating: quantization.scale, count: channels) : quantization.scales,
-      isPerTensor: count == 1, zeroPoint: zeroPoint)
+      zeroPoint: zeroPoint)
   }
 
   /// The bias of a layer, zeros where it has none.
@@ -85,25 +83,13 @@ extension Lowering {
     return values
   }
 
-  /// How the three scales of a layer become one factor.
-  enum ScaleProduct {
-    /// All in double: convolutions, dense layers with a scale per channel.
-    case double
-    /// Input times weights in float32, then divided in double: dense layers with one scale.
-    case floatProduct
-  }
-
-  /// The factor of each output channel.
-  func channelMultipliers(
-    input: Operand, weights: LayerWeights, output: Operand, _ product: ScaleProduct
-  ) -> [FixedPointMultiplier] {
+  /// The factor of each output channel, computed in double throughout.
+  ///
+  /// TensorFlow Lite Micro of 2026-10 does the same in every op. Earlier sources multiply two float32 scales first in dense
+  /// layers, SVDF, BATCH_MATMUL, RELU, LEAKY_RELU and SUB; results differ only where a sum is a tie to seven digits.
+  func channelMultipliers(input: Operand, weights: LayerWeights, output: Operand) -> [FixedPointMultiplier] {
     weights.scales.map { scale in
-      switch product {
-      case .double:
-        FixedPointMultiplier(nearest: Double(input.scale) * Double(scale) / Double(output.scale))
-      case .floatProduct:
-        FixedPointMultiplier(nearest: Double(input.scale * scale) / Double(output.scale))
-      }
+      FixedPointMultiplier(nearest: Double(input.scale) * Double(scale) / Double(output.scale))
     }
   }
 

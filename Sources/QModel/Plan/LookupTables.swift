@@ -42,9 +42,9 @@ enum LookupTables {
     }
   }
 
-  /// RELU: rescaled with a float32 ratio, then clamped below at real 0.
+  /// RELU: rescaled, then clamped below at real 0.
   private static func relu(_ scaling: Scaling) -> [Int8] {
-    let factor = FixedPointMultiplier(nearest: Double(scaling.inputScale / scaling.outputScale))
+    let factor = FixedPointMultiplier(nearest: Double(scaling.inputScale) / Double(scaling.outputScale))
     return (-128...127).map { q in
       let scaled = scaling.outputZeroPoint + Int(factor.requantized(Int32(q - scaling.inputZeroPoint)))
       return Int8(clamping: max(scaled, scaling.outputZeroPoint))
@@ -58,14 +58,14 @@ enum LookupTables {
     return (-128...127).map { Int8(clamping: min(max($0, scaling.inputZeroPoint), six)) }
   }
 
-  /// LEAKY_RELU: both factors multiplied in float32.
+  /// LEAKY_RELU: a negative slope negates the result of its magnitude.
   private static func leakyRelu(_ scaling: Scaling, _ alpha: Float) -> [Int8] {
-    let identity = FixedPointMultiplier(nearest: Double(scaling.inputScale / scaling.outputScale))
-    let slope = FixedPointMultiplier(nearest: Double(scaling.inputScale * alpha / scaling.outputScale))
+    let identity = FixedPointMultiplier(nearest: Double(scaling.inputScale) / Double(scaling.outputScale))
+    let slope = FixedPointMultiplier(nearest: Double(scaling.inputScale) * Double(abs(alpha)) / Double(scaling.outputScale))
     return (-128...127).map { q in
       let value = Int32(q - scaling.inputZeroPoint)
-      let scaled = value >= 0 ? identity.requantized(value) : slope.requantized(value)
-      return Int8(clamping: scaling.outputZeroPoint + Int(scaled))
+      let scaled = Int(value >= 0 ? identity.requantized(value) : slope.requantized(value))
+      return Int8(clamping: scaling.outputZeroPoint + (value < 0 && alpha < 0 ? -scaled : scaled))
     }
   }
 

@@ -51,7 +51,7 @@ extension Lowering {
       }
     }
     let bias = try bias(node, 2, channels: channels)
-    let multipliers = channelMultipliers(input: input, weights: weights, output: output, .double)
+    let multipliers = channelMultipliers(input: input, weights: weights, output: output)
     switch (input.type, output.type) {
     case (.int8, .int8):
       let params = Conv2DParams(
@@ -87,7 +87,7 @@ extension Lowering {
       return weight
     }
     let bias = try bias(node, 2, channels: channels)
-    let multipliers = channelMultipliers(input: input, weights: weights, output: output, .double)
+    let multipliers = channelMultipliers(input: input, weights: weights, output: output)
     switch (input.type, output.type) {
     case (.int8, .int8):
       let params = DepthwiseConv2DParams(
@@ -139,7 +139,7 @@ extension Lowering {
       sums.append(phaseSums)
     }
     let bias = try bias(node, 2, channels: channels)
-    let multipliers = channelMultipliers(input: input, weights: weights, output: output, .double)
+    let multipliers = channelMultipliers(input: input, weights: weights, output: output)
     switch (input.type, output.type) {
     case (.int8, .int8):
       let params = TransposeConv2DParams(

@@ -18,8 +18,7 @@ extension Lowering {
       weights.values[o * depth + k]
     }
     let bias = try bias(node, 2, channels: channels)
-    let multipliers = channelMultipliers(
-      input: input, weights: weights, output: output, weights.isPerTensor ? .floatProduct : .double)
+    let multipliers = channelMultipliers(input: input, weights: weights, output: output)
     let source = try existing(input.id)
     switch (input.type, output.type) {
     case (.int8, .int8):
@@ -47,7 +46,7 @@ extension Lowering {
   mutating func lowerBatchMatMul(_ node: Node, _ op: BatchMatMulOp) throws(ModelError) {
     let a = try quantized(input(node, 0)), b = try quantized(input(node, 1)), output = try quantized(output(node))
     guard a.type == b.type, a.type == output.type, a.type != .int32 else { throw unsupportedTypes(a, output) }
-    let factor = FixedPointMultiplier(nearest: Double(a.scale * b.scale) / Double(output.scale))
+    let factor = FixedPointMultiplier(nearest: Double(a.scale) * Double(b.scale) / Double(output.scale))
     let depth = op.transposeA ? a.shape[a.shape.count - 2] : a.shape[a.shape.count - 1]
     // Sums of products of two activations: 17 bits each for int8.
     guard depth <= 1 << 15 else {

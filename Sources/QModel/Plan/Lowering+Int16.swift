@@ -10,7 +10,7 @@ import QKernels
 extension Lowering {
   mutating func lowerUnaryInt16(_ op: UnaryOp, _ input: Operand, _ output: Operand) throws(ModelError) {
     let source = try existing(input.id)
-    let ratio = FixedPointMultiplier(nearest: Double(input.scale / output.scale))
+    let ratio = FixedPointMultiplier(nearest: Double(input.scale) / Double(output.scale))
     switch op {
     case .relu6 where graph.origin == .quantizedTFLite:
       // TensorFlow Lite Micro clamps in the input's scale and takes that of the output to be the same.
@@ -19,7 +19,7 @@ extension Lowering {
     case .relu, .relu6, .reluN1To1, .clip:
       try clamp(source, output, ratio, activationRange(op.fusedActivation ?? .none, output))
     case .leakyRelu(let alpha):
-      let slope = FixedPointMultiplier(nearest: Double(input.scale * alpha / output.scale))
+      let slope = FixedPointMultiplier(nearest: Double(input.scale) * Double(alpha) / Double(output.scale))
       let params = LeakyReluInt16Params(
         multiplier: ratio.multiplier, shift: ratio.shift, slopeMultiplier: slope.multiplier, slopeShift: slope.shift)
       builder.step(

@@ -20,12 +20,12 @@ extension Lowering {
     var sums = [ChannelSums](repeating: ChannelSums(), count: channels)
     for (channel, weight) in weights.enumerated() { sums[channel].add(Int(weight)) }
     let layer = LayerWeights(
-      label: node.name, values: weights, shape: [1, 1, 1, channels], scales: scales, isPerTensor: false, zeroPoint: 0)
+      label: node.name, values: weights, shape: [1, 1, 1, channels], scales: scales, zeroPoint: 0)
     let params = DepthwiseConv2DParams(
       geometry: DepthwiseConv2DGeometry(window: QKernels.Window2D(kernelHeight: 1, kernelWidth: 1)),
       quantization: try channelQuantization(
         packed: WeightPacking.taps(channels: channels, taps: 1) { channel, _ in weights[channel] }, sums: [sums],
-        bias: bias, multipliers: channelMultipliers(input: input, weights: layer, output: output, .double), input: input,
+        bias: bias, multipliers: channelMultipliers(input: input, weights: layer, output: output), input: input,
         output: output, activation: .none))
     // The kernel wants the channels last: another view where only axes of one element are in the way, else transpositions.
     let outer = input.shape[..<op.axis].reduce(1, *), inner = input.shape[(op.axis + 1)...].reduce(1, *)

@@ -1,8 +1,8 @@
 import QKernels
 
 // Recurrent layers in an integer graph. Operands and outputs are those of RecurrentOp; on top of that:
-// * input int8 or int16, weights int8 with one scale, or one per row (axis 1; D·G·H of them for two directions), biases
-//   int32 with scale inputScale·weightScale (recurrent bias: hiddenScale·weightScale);
+// * input int8 or int16, weights int8 with one scale, one per row of both directions alike (G·H, axis 1), or one per row of
+//   each (D·G·H); biases int32 with scale inputScale·weightScale (recurrent bias: hiddenScale·weightScale);
 // * output 0 is int8 or int16; the hidden state of LSTM and RNN has its type and quantization. The hidden state of a GRU is
 //   int16 with a power-of-two scale: that of operand 5 (initial hidden) or output 1;
 // * the cell state is int16 with a power-of-two scale: that of operand 6 (initial cell) or output 2;
@@ -146,9 +146,7 @@ extension Lowering {
       }
     }
     let multipliers = weights.scales.map { scale in
-      graph.origin == .quantizedTFLite
-        ? FixedPointMultiplier(nearest: Double(operand.scale * scale) / gateUnit)
-        : FixedPointMultiplier(nearest: Double(operand.scale) * Double(scale) / gateUnit)
+      FixedPointMultiplier(nearest: Double(operand.scale) * Double(scale) / gateUnit)
     }
     if operand.type == .int16 {
       // Sums have 64 bits here, but the bias is stored in 32, and a factor of more than 2^14 would leave them.
@@ -173,8 +171,8 @@ extension Lowering {
     guard case .int8(let values)? = tensor.data, values.count == tensor.elementCount,
       let quantization = tensor.quantization
     else { throw ModelError(.unsupported, "the weights, \(label(id)), are no int8 constant with scales") }
-    let rows = tensor.shape[0] * tensor.shape[1]
-    guard quantization.scales.count == 1 || quantization.scales.count == rows,
+    let rows = tensor.shape[0] * tensor.shape[1], count = quantization.scales.count
+    guard count == 1 || count == rows || count == tensor.shape[1],
       quantization.scales.allSatisfy({ $0.isFinite && $0 > 0 }), quantization.zeroPoints.allSatisfy({ $0 == 0 })
     else {
       throw ModelError(
@@ -182,9 +180,7 @@ extension Lowering {
     }
     return LayerWeights(
       label: label(id), values: values, shape: tensor.shape,
-      scales: quantization.scales.count == rows
-        ? quantization.scales : [Float](repeating: quantization.scale, count: rows),
-      isPerTensor: quantization.scales.count == 1, zeroPoint: 0)
+      scales: (0..<rows).map { quantization.scales[$0 % count] }, zeroPoint: 0)
   }
 
   private mutating func addPeepholes(

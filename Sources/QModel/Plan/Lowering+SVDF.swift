@@ -23,9 +23,8 @@ extension Lowering {
       sums[o].add(Int(weight))
       return weight
     }
-    // Both factors are computed in float32 and rounded there.
-    let stateFactors = feature.scales.map { FixedPointMultiplier(nearest: Double(input.scale * $0 / state.scale)) }
-    let factor = FixedPointMultiplier(nearest: Double(state.scale * timeScale.scale / output.scale))
+    let stateFactors = feature.scales.map { FixedPointMultiplier(nearest: Double(input.scale) * Double($0) / Double(state.scale)) }
+    let factor = FixedPointMultiplier(nearest: Double(state.scale) * Double(timeScale.scale) / Double(output.scale))
     var stored = state
     stored.quantization = TensorQuantization(scale: state.scale, zeroPoint: 0)
     // The reference has no activation here but the ends of the type.

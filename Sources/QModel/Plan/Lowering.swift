@@ -24,6 +24,8 @@ struct Lowering {
   init(graph: Graph) { self.graph = graph }
 
   private mutating func run() throws(ModelError) {
+    // Once, so that the lowering of an op may rely on counts, ranks and sizes.
+    try graph.validate()
     var problems: [String] = []
     var kind = ModelError.Kind.unsupported
     func note(_ error: ModelError, _ node: String? = nil) {
@@ -35,7 +37,6 @@ struct Lowering {
     }
     for node in graph.nodes {
       do throws(ModelError) {
-        try checkShapes(node)
         try lower(node)
       } catch {
         note(error, node.name)
@@ -48,22 +49,6 @@ struct Lowering {
     if !problems.isEmpty { throw ModelError(kind, problems: problems) }
     if builder.inputs.isEmpty { throw ModelError(.malformed, "the model has no input") }
     if builder.outputs.isEmpty { throw ModelError(.malformed, "the model has no output") }
-  }
-
-  /// Checks a node's operands against its op once, so that the lowering of an op may rely on counts, ranks and sizes.
-  private func checkShapes(_ node: Node) throws(ModelError) {
-    for case .some(let id) in node.inputs where !graph.tensors.indices.contains(id) {
-      throw ModelError(.malformed, "operand \(id) does not exist")
-    }
-    for id in node.outputs where !graph.tensors.indices.contains(id) {
-      throw ModelError(.malformed, "output \(id) does not exist")
-    }
-    let shapes = try node.op.definition.outputShapes(node.inputs.map { id in id.map { graph.tensors[$0].shape } })
-    for (index, id) in node.outputs.enumerated() where index >= shapes.count || graph.tensors[id].shape != shapes[index] {
-      let expected = index < shapes.count ? "\(shapes[index])" : "no output \(index)"
-      throw ModelError(
-        .malformed, "output \(index) is declared as \(graph.tensors[id].shape), its operands give \(expected)")
-    }
   }
 
   private mutating func lower(_ node: Node) throws(ModelError) {
@@ -140,7 +125,7 @@ extension Lowering {
     return Operand(id: id, shape: tensor.shape, type: type, quantization: tensor.quantization, label: label(id))
   }
 
-  /// Input `index` of a node; it is there (``checkShapes``).
+  /// Input `index` of a node; it is there (``Graph/validate()``).
   func input(_ node: Node, _ index: Int) throws(ModelError) -> Operand {
     guard index < node.inputs.count, let id = node.inputs[index] else {
       throw ModelError(.malformed, "operand \(index) is missing")

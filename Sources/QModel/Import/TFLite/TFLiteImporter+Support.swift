@@ -3,11 +3,12 @@ extension TFLiteBuiltinOperator {
   var integerTypes: [ElementType] {
     switch self {
     case .conv2D, .depthwiseConv2D, .transposeConv, .fullyConnected, .batchMatMul, .averagePool2D, .maxPool2D, .mean,
-      .add, .sub, .mul, .leakyRelu, .prelu, .logistic, .tanh, .softmax, .pad, .padV2, .mirrorPad, .concatenation,
+      .add, .sub, .mul, .maximum, .minimum, .relu, .relu6, .leakyRelu, .prelu, .logistic, .tanh, .softmax, .pad, .padV2,
+      .mirrorPad, .concatenation,
       .split, .splitV, .slice, .stridedSlice, .reverseV2, .pack, .unpack, .transpose, .reshape, .squeeze, .expandDims,
       .cast, .resizeNearestNeighbor, .quantize, .dequantize, .unidirectionalSequenceLSTM:
       [.int8, .int16]
-    case .reduceMax, .maximum, .minimum, .relu, .relu6, .reluN1To1, .relu0To1, .elu, .gelu, .hardSwish, .logSoftmax,
+    case .reduceMax, .reluN1To1, .relu0To1, .elu, .gelu, .hardSwish, .logSoftmax,
       .resizeBilinear, .svdf:
       [.int8]
     case .div, .exp, .log, .sqrt, .rsqrt, .square, .abs, .neg, .sin, .cos, .shape, .gather, .reduceProd:

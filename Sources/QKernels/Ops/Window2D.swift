@@ -3,13 +3,21 @@
 /// Output pixel (oy, ox) sees input rows `oy * strideHeight - padTop + ky * dilationHeight` and the columns alike. What lies
 /// beyond the input below and to the right follows from the output size.
 public struct Window2D: BitwiseCopyable, Sendable, Equatable {
+  /// Rows of the window.
   public var kernelHeight: Int32
+  /// Columns of the window.
   public var kernelWidth: Int32
+  /// Input rows between adjacent windows.
   public var strideHeight: Int32
+  /// Input columns between adjacent windows.
   public var strideWidth: Int32
+  /// Input rows between adjacent rows of the window.
   public var dilationHeight: Int32
+  /// Input columns between adjacent columns of the window.
   public var dilationWidth: Int32
+  /// Rows before the input that the first window sees.
   public var padTop: Int32
+  /// Columns before the input that the first window sees.
   public var padLeft: Int32
 
   /// All fields; steps are 1 and padding 0 unless given.

@@ -132,7 +132,11 @@ int main(void) {
   }
   if (qk_version() != QK_VERSION) return 2;
   if (qk_model_verify_with(model_bytes, MODEL_BYTES - 1, model_kernels, MODEL_KERNEL_COUNT) != QK_WRONG_SIZE) return 3;
-  if (model_init(&context, arena + CANARY, MODEL_ARENA_BYTES, state + CANARY, MODEL_STATE_BYTES) != QK_OK) return 4;
+  if (qk_model_verify_with(model_bytes, MODEL_BYTES, model_kernels, MODEL_KERNEL_COUNT) != QK_OK) return 4;
+  if (qk_init_with(&context, model_bytes, arena + CANARY, MODEL_ARENA_BYTES, state + CANARY, MODEL_STATE_BYTES,
+                   model_kernels, MODEL_KERNEL_COUNT) != QK_OK) {
+    return 4;
+  }
   if (qk_arena_size(model_bytes) != MODEL_ARENA_BYTES || qk_state_size(model_bytes) != MODEL_STATE_BYTES) return 5;
   input_count = qk_input_count(model_bytes);
   output_count = qk_output_count(model_bytes);

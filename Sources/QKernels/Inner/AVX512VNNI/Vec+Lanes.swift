@@ -62,6 +62,7 @@ extension Vec {
     let z = qk512_set1_16(Int16(truncatingIfNeeded: zeroPoint))
     let ab = qk512_adds16(qk512_packs32(a, b), z), cd = qk512_adds16(qk512_packs32(c, d), z)
     qk512_store(
-      p, qk512_clamp8(qk512_transpose4x4(qk512_packs16(ab, cd)), qk512_repeat128(clamp.low), qk512_repeat128(clamp.high)))
+      p,
+      qk512_clamp8(qk512_transpose4x4(qk512_packs16(ab, cd)), qk512_repeat128(clamp.low), qk512_repeat128(clamp.high)))
   }
 }

@@ -78,7 +78,8 @@ extension Vec {
   /// Wider than a block gains nothing here.
   @inline(__always)
   static func depthwiseWide(
-    _ loop: DepthwiseLoop, _ channel: Int, _ channels: Int, _ weights: UnsafePointer<Int8>, _ q: qk_channel_quantization,
+    _ loop: DepthwiseLoop, _ channel: Int, _ channels: Int, _ weights: UnsafePointer<Int8>,
+    _ q: qk_channel_quantization,
     _ output: UnsafeMutablePointer<Int8>
   ) -> Int { 0 }
 

@@ -27,6 +27,14 @@ asan:
 tsan:
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
 
+# The oracle folder holds real int8 models; BENCH_MODELS names others.
+ORACLE ?= $(or $(QK_ORACLE),../shared/oracle)
+BENCH_MODELS ?= $(wildcard $(addprefix $(ORACLE)/models/,ad01_int8.tflite kws_ref_model.tflite pretrainedResnet_quant.tflite trained_lstm_int8.tflite))
+
+bench: build
+	test -x build/venv/bin/python || (python3 -m venv build/venv && build/venv/bin/pip install -q -r Scripts/requirements-benchmark.txt)
+	build/venv/bin/python Scripts/benchmark-peers.py $(BUILD)/qcli $(BENCH_MODELS)
+
 lint:
 	swift-format lint --strict --recursive --parallel Package.swift Sources Tests
 

@@ -102,7 +102,9 @@ enum Mean: Kernel {
     case .int16: limit = 1 << 15
     case .int32: throw .badTensor
     }
-    guard shape.count <= limit, input.pointee.elementCount / shape.count == output.pointee.elementCount else {
+    guard shape.count <= limit, shape.inner <= 1 << 28,
+      input.pointee.elementCount / shape.count == output.pointee.elementCount
+    else {
       throw .badParams
     }
     try requireMultiplier(params.multiplier, shift: params.shift)

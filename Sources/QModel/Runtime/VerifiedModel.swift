@@ -57,7 +57,12 @@ public final class VerifiedModel: @unchecked Sendable {
   /// The size of the file.
   public var fileByteCount: Int { Int(plan.model.header.pointee.fileByteCount) }
   /// Multiply-accumulate operations of one run.
-  public var macs: Int { steps.reduce(0) { $0 + $1.macs } }
+  public var macs: Int {
+    steps.reduce(0) { sum, step in
+      let (next, overflow) = sum.addingReportingOverflow(step.macs)
+      return overflow ? Int.max : next
+    }
+  }
 
   private static func tensorInfo(_ view: ModelView, _ index: Int) -> TensorInfo {
     let record = view.tensor(index).pointee

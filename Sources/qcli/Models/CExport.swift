@@ -55,11 +55,41 @@ struct CExport {
     return text
   }
 
+  /// The kernels that the model uses, each once, in the order of their codes.
+  private var kernels: [OpCode] {
+    Set(model.steps.map(\.code.rawValue)).sorted().compactMap { OpCode(rawValue: $0) }
+  }
+
+  /// An operation's name in qkernels.h: words in lower case, joined by `_`.
+  static func kernelName(_ code: OpCode) -> String {
+    let letters = Array("\(code)".unicodeScalars)
+    var name = ""
+    for (index, letter) in letters.enumerated() {
+      let startsWord =
+        letter.properties.isUppercase && index + 1 < letters.count && letters[index + 1].properties.isLowercase
+      if startsWord { name += "_" }
+      name += letter.properties.lowercaseMapping
+    }
+    return name
+  }
+
   private var header: String {
     """
-    /* Made by qcli export; do not edit. */
+    /* Made by qcli export; do not edit.
+     *
+     *   static _Alignas(QK_ALIGNMENT) unsigned char arena[\(macro)_ARENA_BYTES];
+     *   qk_model_verify_with(\(name)_bytes, \(macro)_BYTES, \(name)_kernels, \(macro)_KERNEL_COUNT);
+     *   qk_init_with(&context, \(name)_bytes, arena, sizeof arena, state, \(macro)_STATE_BYTES, \(name)_kernels,
+     *                \(macro)_KERNEL_COUNT);
+     */
     #ifndef \(macro)_H
     #define \(macro)_H
+
+    #include "qkernels.h"
+
+    #if QK_FORMAT_VERSION != \(ModelFormat.version)
+    #error "this model needs a library of format version \(ModelFormat.version)"
+    #endif
 
     #ifdef __cplusplus
     extern "C" {
@@ -69,11 +99,13 @@ struct CExport {
     #define \(macro)_BYTES \(bytes.count)
     #define \(macro)_ARENA_BYTES \(model.arenaByteCount)
     #define \(macro)_STATE_BYTES \(model.stateByteCount)
-    /* The version of file layout and arithmetic that the library must have. */
-    #define \(macro)_FORMAT_VERSION \(ModelFormat.version)
     \(describe("input", model.inputs))\(describe("output", model.outputs))
     /* The model file, aligned for use in place. */
     extern const unsigned char \(name)_bytes[\(macro)_BYTES];
+
+    /* The kernels that the model uses. A program that names no others contains no others. */
+    #define \(macro)_KERNEL_COUNT \(kernels.count)
+    extern const qk_kernel \(name)_kernels[];
 
     #ifdef __cplusplus
     }
@@ -88,6 +120,10 @@ struct CExport {
       """
       /* Made by qcli export; do not edit. */
       #include "\(name).h"
+
+      const qk_kernel \(name)_kernels[] = {
+      \(kernels.map { "    QK_KERNEL(\(Self.kernelName($0)))," }.joined(separator: "\n"))
+      };
 
       /* 64 bytes: a cache line, and the alignment of every section. */
       _Alignas(64) const unsigned char \(name)_bytes[] = {
@@ -106,6 +142,8 @@ struct CExport {
       };
 
       _Static_assert(sizeof \(name)_bytes == \(macro)_BYTES, "\(name).h and \(name).c are of different models");
+      _Static_assert(sizeof \(name)_kernels / sizeof \(name)_kernels[0] == \(macro)_KERNEL_COUNT,
+                     "\(name).h and \(name).c are of different models");
 
       """.utf8)
     return text

@@ -48,15 +48,15 @@ import Testing
     for seed in UInt64(1)...6 {
       var (a, b, generator) = pairs(shape, type, seed: seed)
       let isSubtraction = seed % 2 == 0
-      // Seed 6: multipliers with few bits make exact halves, where a negated factor would round the other way.
-      func factor() -> Int32 { seed == 6 ? 1 << 30 | 1 << 10 : generator.multiplier() }
+      // Seed 6: halves of integers, where a negated factor would round the other way, at full resolution in the output.
+      let isHalving = seed == 6
+      func factor() -> Int32 { isHalving ? 1 << 30 : generator.multiplier() }
       let second = factor()
       let params = AddParams(
-        leftShift: type == .int8 ? 20 : 15, aMultiplier: factor(), aShift: seed == 6 ? 0 : -1,
-        bMultiplier: isSubtraction ? -second : second, bShift: seed == 6 ? 0 : -2, outputMultiplier: factor(),
-        outputShift: type == .int8 ? -18 : -14, outputMin: type == .int8 ? -100 : -30000,
+        leftShift: isHalving ? 0 : (type == .int8 ? 20 : 15), aMultiplier: factor(), aShift: isHalving ? 0 : -1,
+        bMultiplier: isSubtraction ? -second : second, bShift: isHalving ? 0 : -2, outputMultiplier: factor(),
+        outputShift: isHalving ? 1 : (type == .int8 ? -18 : -14), outputMin: type == .int8 ? -100 : -30000,
         outputMax: type == .int8 ? 127 : 32767)
-      if seed == 6, type == .int8 { b.zeroPoint = 0 }
       let output = Operand(shape: shape.2, type: type, zeroPoint: type == .int8 ? -7 : 0)
       let expected = (0..<output.count).map { position -> Int in
         func scaled(_ operand: Operand, _ multiplier: Int32, _ shift: Int32) -> Int {

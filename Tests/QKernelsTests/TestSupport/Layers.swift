@@ -83,13 +83,13 @@ struct TestConvolution {
   }
 
   /// Runs the kernel and returns its output.
-  func run(set: InnerSet = .scalar) throws -> [Int] {
+  func run() throws -> [Int] {
     let output = Operand(
       shape: outputShape, type: input.type, zeroPoint: quantization.outputZeroPoint)
     switch kind {
-    case .convolution: return try runConvolution(output, set)
-    case .depthwise(let multiplier): return try runDepthwise(output, multiplier, set)
-    case .transposed: return try runTransposed(output, set)
+    case .convolution: return try runConvolution(output)
+    case .depthwise(let multiplier): return try runDepthwise(output, multiplier)
+    case .transposed: return try runTransposed(output)
     }
   }
 
@@ -105,7 +105,7 @@ struct TestConvolution {
     }
   }
 
-  private func runConvolution(_ output: Operand, _ set: InnerSet) throws -> [Int] {
+  private func runConvolution(_ output: Operand) throws -> [Int] {
     let geometry = Conv2DGeometry(window: window, groups: Int32(groups))
     let perGroup = outputChannels / groups
     let rows = Int(geometry.rowCount), length = Int(geometry.rowLength(channels: Int32(channels)))
@@ -120,7 +120,7 @@ struct TestConvolution {
     let sums = [channelSums()]
     if isWide {
       return try runStep(
-        .conv2DInt16, inputs: [input], outputs: [output], set: set,
+        .conv2DInt16, inputs: [input], outputs: [output],
         scratch: { (p: Conv2DInt16Params) in p.scratchByteCount(input: input.record, output: output.record) ?? -1 },
         makeParams: {
           Conv2DInt16Params(
@@ -131,7 +131,7 @@ struct TestConvolution {
       ).outputs[0]
     }
     return try runStep(
-      .conv2D, inputs: [input], outputs: [output], set: set,
+      .conv2D, inputs: [input], outputs: [output],
       scratch: { (p: Conv2DParams) in p.scratchByteCount(input: input.record, output: output.record) ?? -1 },
       makeParams: {
         Conv2DParams(
@@ -142,7 +142,7 @@ struct TestConvolution {
     ).outputs[0]
   }
 
-  private func runDepthwise(_ output: Operand, _ multiplier: Int, _ set: InnerSet) throws -> [Int] {
+  private func runDepthwise(_ output: Operand, _ multiplier: Int) throws -> [Int] {
     let taps = kernelHeight * kernelWidth
     let packed = Packing.matmul(channels: outputChannels, rows: 1, length: taps) { channel, _, tap in
       weight(channel, tap / kernelWidth, tap % kernelWidth, 0)
@@ -151,7 +151,7 @@ struct TestConvolution {
     let sums = [channelSums()]
     if isWide {
       return try runStep(
-        .depthwiseConv2DInt16, inputs: [input], outputs: [output], set: set,
+        .depthwiseConv2DInt16, inputs: [input], outputs: [output],
         scratch: { (p: DepthwiseConv2DInt16Params) in
           p.scratchByteCount(input: input.record, output: output.record) ?? -1
         },
@@ -163,7 +163,7 @@ struct TestConvolution {
       ).outputs[0]
     }
     return try runStep(
-      .depthwiseConv2D, inputs: [input], outputs: [output], set: set,
+      .depthwiseConv2D, inputs: [input], outputs: [output],
       scratch: { (p: DepthwiseConv2DParams) in p.scratchByteCount(input: input.record, output: output.record) ?? -1 },
       makeParams: {
         DepthwiseConv2DParams(
@@ -173,7 +173,7 @@ struct TestConvolution {
     ).outputs[0]
   }
 
-  private func runTransposed(_ output: Operand, _ set: InnerSet) throws -> [Int] {
+  private func runTransposed(_ output: Operand) throws -> [Int] {
     let geometry = TransposeConv2DGeometry(window: window, groups: Int32(groups))
     let perGroup = outputChannels / groups
     var packed: [Int8] = []
@@ -196,7 +196,7 @@ struct TestConvolution {
     }
     if isWide {
       return try runStep(
-        .transposeConv2DInt16, inputs: [input], outputs: [output], set: set,
+        .transposeConv2DInt16, inputs: [input], outputs: [output],
         scratch: { (p: TransposeConv2DInt16Params) in
           p.scratchByteCount(input: input.record, output: output.record) ?? -1
         },
@@ -209,7 +209,7 @@ struct TestConvolution {
       ).outputs[0]
     }
     return try runStep(
-      .transposeConv2D, inputs: [input], outputs: [output], set: set,
+      .transposeConv2D, inputs: [input], outputs: [output],
       scratch: { (p: TransposeConv2DParams) in p.scratchByteCount(input: input.record, output: output.record) ?? -1 },
       makeParams: {
         TransposeConv2DParams(
@@ -244,13 +244,13 @@ struct TestDense {
     }
   }
 
-  func run(set: InnerSet = .scalar) throws -> [Int] {
+  func run() throws -> [Int] {
     let output = Operand(shape: [rows, outputDepth], type: input.type, zeroPoint: quantization.outputZeroPoint)
     let packed = Packing.matmul(channels: outputDepth, rows: 1, length: depth) { o, _, k in weights[o * depth + k] }
     let sums = (0..<outputDepth).map { o in weights[o * depth..<(o + 1) * depth].reduce(0, +) }
     if input.type == .int16 {
       return try runStep(
-        .fullyConnectedInt16, inputs: [input], outputs: [output], set: set,
+        .fullyConnectedInt16, inputs: [input], outputs: [output],
         makeParams: {
           FullyConnectedInt16Params(
             inputDepth: Int32(depth), outputDepth: Int32(outputDepth),
@@ -259,7 +259,7 @@ struct TestDense {
       ).outputs[0]
     }
     return try runStep(
-      .fullyConnected, inputs: [input], outputs: [output], set: set,
+      .fullyConnected, inputs: [input], outputs: [output],
       scratch: { (p: FullyConnectedParams) in p.scratchByteCount },
       makeParams: {
         var record = quantization.record(&$0, weights: packed, sums: [sums], inputZeroPoint: 0)

@@ -56,20 +56,32 @@ struct StepResult {
   var inputs: [[Int]]
 }
 
-/// Writes a model of one step, verifies it, runs it, and checks that nothing but outputs, state and scratch was written.
+/// The instruction sets of this machine beside the scalar one.
+private let vectorSets: [InnerSet] = (1..<32).compactMap { InnerSet(rawValue: $0) }.filter(\.isAvailable)
+
+/// Writes a model of one step, verifies it, runs it on every instruction set of this machine, and checks that all give the
+/// same outputs and write nothing but outputs, state and scratch. Returns what the scalar set gives.
 ///
 /// - Parameters:
 ///   - sequence: values of input 0 for more runs after the first, which state tensors outlive.
 ///   - makeParams: adds the step's constants and returns its params record.
 ///   - scratch: the op's own statement of its scratch.
 func runStep<Params: BitwiseCopyable>(
-  _ code: OpCode, inputs: [Operand], outputs: [Operand], sequence: [[Int]] = [], set: InnerSet = .scalar,
+  _ code: OpCode, inputs: [Operand], outputs: [Operand], sequence: [[Int]] = [],
   scratch: (Params) -> Int = { _ in 0 }, makeParams: (inout PlanBuilder) -> Params,
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws -> StepResult {
   let bytes = try buildStep(code, inputs: inputs, outputs: outputs, scratch: scratch, makeParams: makeParams)
-  return try runModel(
-    bytes, inputs: inputs, outputs: outputs, sequence: sequence, set: set, sourceLocation: sourceLocation)
+  let result = try runModel(
+    bytes, inputs: inputs, outputs: outputs, sequence: sequence, set: .scalar, sourceLocation: sourceLocation)
+  for set in vectorSets {
+    let other = try runModel(
+      bytes, inputs: inputs, outputs: outputs, sequence: sequence, set: set, sourceLocation: sourceLocation)
+    for (index, output) in other.outputs.enumerated() {
+      expectEqual(output, result.outputs[index], "\(code) on \(set)", sourceLocation: sourceLocation)
+    }
+  }
+  return result
 }
 
 /// The bytes of a model of one step. Arena inputs are model inputs.

@@ -84,19 +84,3 @@ struct OracleFloatTests {
     #expect(worst <= 1e-4, "\(stage): \(worst)")
   }
 }
-
-extension GraphTensor {
-  /// The axes' sizes as the source model orders them.
-  var sourceShape: [Int] { sourceLayout.map { layout in layout.map { shape[$0] } } ?? shape }
-
-  /// Values in the source model's order as a tensor of the graph.
-  func fromSourceLayout(_ values: [Float]) -> FloatTensor {
-    let source = FloatTensor(shape: sourceShape, values: values)
-    return sourceLayout.map { TransposeOp(permutation: $0.inverse).transpose(source) } ?? source
-  }
-
-  /// A tensor of the graph as values in the source model's order.
-  func inSourceLayout(_ tensor: FloatTensor) -> [Float] {
-    sourceLayout.map { TransposeOp(permutation: $0).transpose(tensor).values } ?? tensor.values
-  }
-}

@@ -13,6 +13,8 @@ enum Vec {
   typealias QuadPixels = InlineArray<6, Void>
   typealias PairPixels = InlineArray<8, Void>
   typealias SinglePixels = InlineArray<8, Void>
+  /// Four pixels are requantized together.
+  @inline(__always) static var hasPixelQuads: Bool { true }
   @inline(__always) static var hasBlockQuads: Bool { true }
   @inline(__always) static var hasBlockPairs: Bool { true }
 
@@ -57,6 +59,9 @@ enum Vec {
     /// The right shift less one, at least 0.
     let right: __m512i
     let zeroPoint: __m512i
+    let zeroPointScalar: Int32, lowScalar: Int8, highScalar: Int8
+    /// Whether every lane shifts right, and none left.
+    let isPlain: Bool
     let low: __m128i, high: __m128i
     let low32: __m512i, high32: __m512i
 
@@ -69,20 +74,50 @@ enum Vec {
       rounds = qk512_min(distance, qk512_set1(1))
       right = qk512_sub(distance, rounds)
       zeroPoint = qk512_set1(q.outputZeroPoint)
+      zeroPointScalar = q.outputZeroPoint
+      lowScalar = Int8(truncatingIfNeeded: q.outputMin)
+      highScalar = Int8(truncatingIfNeeded: q.outputMax)
+      isPlain = qk512_all_positive(distance) != 0
       low32 = qk512_set1(q.outputMin)
       high32 = qk512_set1(q.outputMax)
       low = qk128_set1_8(Int8(truncatingIfNeeded: q.outputMin))
       high = qk128_set1_8(Int8(truncatingIfNeeded: q.outputMax))
     }
 
-    /// 16 outputs before the clamp. The divide by 2^e, e >= 1, is (((r − (r < 0)) >> (e − 1)) + 1) >> 1, which cannot
-    /// overflow because the high multiply never gives the lowest or the highest Int32; for e = 0 every term vanishes.
-    @inline(__always) func values(_ accumulator: Accumulator) -> __m512i {
+    /// 16 outputs before zero point and clamp. The divide by 2^e, e >= 1, is (((r − (r < 0)) >> (e − 1)) + 1) >> 1, which
+    /// cannot overflow because the high multiply never gives the lowest or the highest Int32; for e = 0 every term
+    /// vanishes. In plain blocks every lane shifts right, and none left.
+    @inline(__always) func scaled(_ accumulator: Accumulator, isPlain: Bool) -> __m512i {
+      if isPlain {
+        let r = qk512_high_multiply(accumulator, multiplier, multiplierOdd)
+        let biased = qk512_add(r, qk512_sign(r))
+        return qk512_shift_right_by1(qk512_add(qk512_shift_right_each(biased, right), qk512_set1(1)))
+      }
       let r = qk512_high_multiply(qk512_shift_left_each(accumulator, left), multiplier, multiplierOdd)
       let biased = qk512_add(r, qk512_and(qk512_sign(r), qk512_sub(qk512_zero(), rounds)))
-      let rounded = qk512_shift_right_each(
-        qk512_add(qk512_shift_right_each(biased, right), rounds), rounds)
-      return qk512_add(rounded, zeroPoint)
+      return qk512_shift_right_each(qk512_add(qk512_shift_right_each(biased, right), rounds), rounds)
+    }
+
+    /// 16 outputs before the clamp.
+    @inline(__always) func values(_ accumulator: Accumulator) -> __m512i {
+      qk512_add(scaled(accumulator, isPlain: false), zeroPoint)
+    }
+
+    /// Stores 16 int8 outputs of each of four pixels, `stride` bytes apart. Saturation at 16 bits comes before the zero
+    /// point: what it cuts off is beyond every int8 clamp.
+    @inline(__always) func store8(
+      _ a: Accumulator, _ b: Accumulator, _ c: Accumulator, _ d: Accumulator, _ output: UnsafeMutableRawPointer,
+      _ stride: Int, isPlain: Bool
+    ) {
+      let z = qk512_set1_16(Int16(truncatingIfNeeded: zeroPointScalar))
+      let ab = qk512_adds16(qk512_packs32(scaled(a, isPlain: isPlain), scaled(b, isPlain: isPlain)), z)
+      let cd = qk512_adds16(qk512_packs32(scaled(c, isPlain: isPlain), scaled(d, isPlain: isPlain)), z)
+      let bytes = qk512_transpose4x4(qk512_packs16(ab, cd))
+      let clamped = qk512_clamp8(bytes, qk512_set1_8(lowScalar), qk512_set1_8(highScalar))
+      qk512_store_quarter0(output, clamped)
+      qk512_store_quarter1(output + stride, clamped)
+      qk512_store_quarter2(output + 2 &* stride, clamped)
+      qk512_store_quarter3(output + 3 &* stride, clamped)
     }
 
     @inline(__always) private func bytes(_ accumulator: Accumulator) -> __m128i {

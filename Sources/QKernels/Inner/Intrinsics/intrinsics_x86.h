@@ -57,6 +57,26 @@ QK_INLINE __m512i qk512_lookup(__m512i index, __m512i t0, __m512i t1, __m512i t2
 }
 QK_INLINE __m512i qk512_load_first8(const void *p, int32_t n) { return _mm512_maskz_loadu_epi8((__mmask64)((1ull << n) - 1), p); }
 QK_INLINE void qk512_store_first8(void *p, __m512i v, int32_t n) { _mm512_mask_storeu_epi8(p, (__mmask64)((1ull << n) - 1), v); }
+QK_INLINE __m512i qk512_shift_right_by1(__m512i a) { return _mm512_srai_epi32(a, 1); }
+QK_INLINE __m512i qk512_set1_16(int16_t x) { return _mm512_set1_epi16(x); }
+QK_INLINE __m512i qk512_set1_8(int8_t x) { return _mm512_set1_epi8(x); }
+QK_INLINE __m512i qk512_packs32(__m512i a, __m512i b) { return _mm512_packs_epi32(a, b); }
+QK_INLINE __m512i qk512_packs16(__m512i a, __m512i b) { return _mm512_packs_epi16(a, b); }
+QK_INLINE __m512i qk512_adds16(__m512i a, __m512i b) { return _mm512_adds_epi16(a, b); }
+QK_INLINE __m512i qk512_clamp8(__m512i a, __m512i lo, __m512i hi) { return _mm512_min_epi8(_mm512_max_epi8(a, lo), hi); }
+/* The 4 x 4 matrix of words of 32 bits that the quarters form, transposed. */
+QK_INLINE __m512i qk512_transpose4x4(__m512i a) {
+  return _mm512_permutexvar_epi32(_mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0), a);
+}
+QK_INLINE void qk512_store_quarter0(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_castsi512_si128(v)); }
+QK_INLINE void qk512_store_quarter1(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 1)); }
+QK_INLINE void qk512_store_quarter2(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 2)); }
+QK_INLINE void qk512_store_quarter3(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 3)); }
+QK_INLINE __m512i qk512_unpack_low8(__m512i a, __m512i b) { return _mm512_unpacklo_epi8(a, b); }
+QK_INLINE __m512i qk512_unpack_high8(__m512i a, __m512i b) { return _mm512_unpackhi_epi8(a, b); }
+QK_INLINE __m512i qk512_unpack_low16(__m512i a, __m512i b) { return _mm512_unpacklo_epi16(a, b); }
+QK_INLINE __m512i qk512_unpack_high16(__m512i a, __m512i b) { return _mm512_unpackhi_epi16(a, b); }
+QK_INLINE __m512i qk512_repeat128(__m128i a) { return _mm512_broadcast_i32x4(a); }
 QK_INLINE __m512i qk512_dpbusd(__m512i acc, __m512i u, __m512i s) { return _mm512_dpbusd_epi32(acc, u, s); }
 QK_INLINE __m512i qk512_odd(__m512i a) { return _mm512_srli_epi64(a, 32); }
 /* (a * m + 2^30) >> 31 of each lane, modd = the odd lanes of m moved down. */

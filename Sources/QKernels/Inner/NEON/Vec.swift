@@ -13,6 +13,7 @@ enum Vec {
   typealias QuadPixels = InlineArray<1, Void>
   typealias PairPixels = InlineArray<1, Void>
   typealias SinglePixels = InlineArray<2, Void>
+  @inline(__always) static var hasPixelQuads: Bool { false }
   @inline(__always) static var hasBlockQuads: Bool { false }
   @inline(__always) static var hasBlockPairs: Bool { false }
 

@@ -90,6 +90,12 @@ func depthwiseTemplate(_ args: UnsafePointer<qk_depthwise_args>) {
   var channel = 0
   var weights = a.weights.unsafelyUnwrapped
   while channel < channels {
+    let wide = Vec.depthwiseWide(loop, channel, channels, weights, a.quantization, output)
+    if wide > 0 {
+      weights += 4 &* wide &* groups
+      channel &+= wide
+      continue
+    }
     let count = min(channels &- channel, 16)
     switch groups {
     case 1: loop.block(channel, count, weights, a.quantization, output, InlineArray<1, Void>(repeating: ()))

@@ -22,11 +22,8 @@ struct MatmulLoop {
   /// 1 or 2.
   let outputBytes: Int
   let channelCount: Int
-  /// Room for a tile's accumulators, 64-byte aligned.
-  let spilled: UnsafeMutableRawPointer
 
-  @inline(__always) init(_ args: qk_matmul_args, outputBytes: Int, spilled: UnsafeMutableRawPointer) {
-    self.spilled = spilled
+  @inline(__always) init(_ args: qk_matmul_args, outputBytes: Int) {
     rows = args.rows
     rowCount = Int(args.rowCount)
     rowBytes = Int(args.rowGroups) &* 4
@@ -94,9 +91,18 @@ struct MatmulLoop {
       if NB > 3 { finish(accumulators, pixel, channel, 3) }
       return
     }
-    for m in 0..<MR {
-      for n in 0..<NB { Vec.spill(accumulators[m][n], spilled + (m &* NB &+ n) &* Vec.accumulatorBytes) }
+    var buffer = InlineArray<24, Vec.Accumulator>(repeating: Vec.zero())
+    withUnsafeMutablePointer(to: &buffer) { buffer in
+      let spilled = UnsafeMutableRawPointer(buffer)
+      for m in 0..<MR {
+        for n in 0..<NB { Vec.spill(accumulators[m][n], spilled + (m &* NB &+ n) &* Vec.accumulatorBytes) }
+      }
+      storePartly(spilled, pixel, channel, MR, NB)
     }
+  }
+
+  /// Requantizes and stores a tile of MR x NB accumulators in memory, whose last block is not full.
+  func storePartly(_ spilled: UnsafeMutableRawPointer, _ pixel: Int, _ channel: Int, _ MR: Int, _ NB: Int) {
     for n in 0..<NB {
       let first: Int = channel &+ 16 &* n
       let requantizer = Vec.Requantizer(quantization, first)
@@ -127,6 +133,22 @@ struct MatmulLoop {
     }
   }
 
+  /// Requantizes and stores column `n` of the first 4 or 8 pixels of a tile.
+  @inline(__always)
+  func finishQuads<let MR: Int, let NB: Int>(
+    _ accumulators: InlineArray<MR, InlineArray<NB, Vec.Accumulator>>, _ requantizer: Vec.Requantizer,
+    _ result: UnsafeMutableRawPointer, _ n: Int, isPlain: Bool
+  ) {
+    requantizer.store8(
+      accumulators[0][n], accumulators[1][n], accumulators[2][n], accumulators[3][n], result, outputStride,
+      isPlain: isPlain)
+    if MR >= 8 {
+      requantizer.store8(
+        accumulators[4][n], accumulators[5][n], accumulators[6][n], accumulators[7][n],
+        result + 4 &* outputStride, outputStride, isPlain: isPlain)
+    }
+  }
+
   /// Requantizes and stores column `n` of a tile.
   @inline(__always)
   func finish<let MR: Int, let NB: Int>(
@@ -136,6 +158,20 @@ struct MatmulLoop {
     let requantizer = Vec.Requantizer(quantization, first)
     var result = output + (pixel &* outputStride &+ first &* outputBytes)
     if outputBytes == 1 {
+      if Vec.hasPixelQuads, MR >= 4 {
+        if requantizer.isPlain {
+          finishQuads(accumulators, requantizer, result, n, isPlain: true)
+        } else {
+          finishQuads(accumulators, requantizer, result, n, isPlain: false)
+        }
+        result += outputStride &* (MR / 4 &* 4)
+        if MR % 4 > 0 {
+          requantizer.store8(accumulators[MR / 4 &* 4][n], result)
+          result += outputStride
+        }
+        if MR % 4 > 1 { requantizer.store8(accumulators[MR / 4 &* 4 &+ 1][n], result) }
+        return
+      }
       for m in 0..<MR {
         requantizer.store8(accumulators[m][n], result)
         result += outputStride
@@ -150,7 +186,9 @@ struct MatmulLoop {
 
   /// All pixels of blocks `block ..< block + NB`, in tiles of the widest heights that fit.
   @inline(__always)
-  func column<let NB: Int, let MR: Int>(_ pixelCount: Int, _ block: Int, _ nb: InlineArray<NB, Void>, _ mr: InlineArray<MR, Void>) {
+  func column<let NB: Int, let MR: Int>(
+    _ pixelCount: Int, _ block: Int, _ nb: InlineArray<NB, Void>, _ mr: InlineArray<MR, Void>
+  ) {
     var pixel = 0
     while pixelCount &- pixel >= MR {
       tile(pixel, block, mr, nb)
@@ -173,23 +211,20 @@ struct MatmulLoop {
 /// The whole primitive: matmul (one output byte) or matmul16 (two).
 @inline(__always)
 func matmulTemplate(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
-  var buffer = InlineArray<24, Vec.Accumulator>(repeating: Vec.zero())
-  withUnsafeMutablePointer(to: &buffer) { buffer in
-    let loop = MatmulLoop(args.pointee, outputBytes: outputBytes, spilled: UnsafeMutableRawPointer(buffer))
-    let pixelCount = Int(args.pointee.pixelCount)
-    let blocks = (loop.channelCount &+ 15) / 16
-    var block = 0
-    while block < blocks {
-      if Vec.hasBlockQuads, blocks &- block >= 4 {
-        loop.column(pixelCount, block, InlineArray<4, Void>(repeating: ()), Vec.QuadPixels(repeating: ()))
-        block &+= 4
-      } else if Vec.hasBlockPairs, blocks &- block >= 2 {
-        loop.column(pixelCount, block, InlineArray<2, Void>(repeating: ()), Vec.PairPixels(repeating: ()))
-        block &+= 2
-      } else {
-        loop.column(pixelCount, block, InlineArray<1, Void>(repeating: ()), Vec.SinglePixels(repeating: ()))
-        block &+= 1
-      }
+  let loop = MatmulLoop(args.pointee, outputBytes: outputBytes)
+  let pixelCount = Int(args.pointee.pixelCount)
+  let blocks = (loop.channelCount &+ 15) / 16
+  var block = 0
+  while block < blocks {
+    if Vec.hasBlockQuads, blocks &- block >= 4 {
+      loop.column(pixelCount, block, InlineArray<4, Void>(repeating: ()), Vec.QuadPixels(repeating: ()))
+      block &+= 4
+    } else if Vec.hasBlockPairs, blocks &- block >= 2 {
+      loop.column(pixelCount, block, InlineArray<2, Void>(repeating: ()), Vec.PairPixels(repeating: ()))
+      block &+= 2
+    } else {
+      loop.column(pixelCount, block, InlineArray<1, Void>(repeating: ()), Vec.SinglePixels(repeating: ()))
+      block &+= 1
     }
   }
 }

@@ -88,6 +88,26 @@ extension Vec {
   }
   @inline(__always) static func larger(_ a: Bytes, _ b: Bytes) -> Bytes { qkn_max8(a, b) }
 
+  /// Adds the zero point and stores 64 elements.
+  @inline(__always)
+  static func store64(
+    _ a: Lanes, _ b: Lanes, _ c: Lanes, _ d: Lanes, _ zeroPoint: Int32, _ clamp: Clamp, _ p: UnsafeMutablePointer<Int8>
+  ) {
+    let z = broadcast(zeroPoint)
+    store(sum(a, z), clamp, p, 16)
+    store(sum(b, z), clamp, p + 16, 16)
+    store(sum(c, z), clamp, p + 32, 16)
+    store(sum(d, z), clamp, p + 48, 16)
+  }
+
+  /// Wider than a block gains nothing here.
+  @inline(__always)
+  static func depthwiseWide(
+    _ loop: DepthwiseLoop, _ channel: Int, _ channels: Int, _ weights: UnsafePointer<Int8>,
+    _ q: qk_channel_quantization,
+    _ output: UnsafeMutablePointer<Int8>
+  ) -> Int { 0 }
+
   /// The bounds of an int8 output.
   struct Clamp {
     let low: int8x16_t, high: int8x16_t
@@ -159,6 +179,17 @@ extension Vec {
       let words0 = qkn_saturating_add16(qkn_saturate16(v.a, v.b), z)
       let words1 = qkn_saturating_add16(qkn_saturate16(v.c, v.d), z)
       return qkn_min8(qkn_max8(qkn_saturate8(words0, words1), clamp.low), clamp.high)
+    }
+    // Pixels are requantized one at a time here.
+    @inline(__always) var isPlain: Bool { false }
+    @inline(__always) func store8(
+      _ a: Accumulator, _ b: Accumulator, _ c: Accumulator, _ d: Accumulator, _ output: UnsafeMutableRawPointer,
+      _ stride: Int, isPlain: Bool
+    ) {
+      store8(a, output)
+      store8(b, output + stride)
+      store8(c, output + 2 &* stride)
+      store8(d, output + 3 &* stride)
     }
     /// Stores 16 int8 outputs.
     @inline(__always) func store8(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer) {

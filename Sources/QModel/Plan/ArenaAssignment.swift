@@ -37,7 +37,9 @@ struct ArenaAssignment {
       case .scratch(let step): scratchOffsets[step] = offset
       }
     }
-    for index in builder.tensors.indices where blocks.isArena(index) { offsets[index] = offsetOfBlock[blocks.block(index)] }
+    for index in builder.tensors.indices where blocks.isArena(index) {
+      offsets[index] = offsetOfBlock[blocks.block(index)]
+    }
     for (index, tensor) in builder.tensors.enumerated() {
       if case .alias = tensor.place, !blocks.isArena(index) { offsets[index] = offsets[builder.root(of: index)] }
     }

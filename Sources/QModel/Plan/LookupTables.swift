@@ -61,7 +61,8 @@ enum LookupTables {
   /// LEAKY_RELU: a negative slope negates the result of its magnitude.
   private static func leakyRelu(_ scaling: Scaling, _ alpha: Float) -> [Int8] {
     let identity = FixedPointMultiplier(nearest: Double(scaling.inputScale) / Double(scaling.outputScale))
-    let slope = FixedPointMultiplier(nearest: Double(scaling.inputScale) * Double(abs(alpha)) / Double(scaling.outputScale))
+    let slope = FixedPointMultiplier(
+      nearest: Double(scaling.inputScale) * Double(abs(alpha)) / Double(scaling.outputScale))
     return (-128...127).map { q in
       let value = Int32(q - scaling.inputZeroPoint)
       let scaled = Int(value >= 0 ? identity.requantized(value) : slope.requantized(value))
@@ -137,7 +138,8 @@ enum LookupTables {
     let fineScale = Float(1.0 / 128) * scaling.inputScale
     let output = FixedPointMultiplier(nearest: Double(fineScale / scaling.outputScale))
     let gate = FixedPointMultiplier(nearest: Double(fineScale / (3.0 / 32768 as Float)))
-    let outputFactor = Int16(reducedMultiplier(output.multiplier)), gateFactor = Int16(reducedMultiplier(gate.multiplier))
+    let outputFactor = Int16(reducedMultiplier(output.multiplier)),
+      gateFactor = Int16(reducedMultiplier(gate.multiplier))
     guard output.shift <= 0, gate.shift <= 16 else { return nil }
     return (-128...127).map { q in
       // |q - zeroPoint| <= 255: fits 16 bits after the shift.

@@ -59,7 +59,8 @@ extension Lowering {
         quantization: try channelQuantization(
           packed: packed, sums: [sums], bias: bias, multipliers: multipliers, input: input, output: output,
           activation: activation, groups: groups))
-      try layerStep(.conv2D, params, input, output, params.scratchByteCount(input: record(input), output: record(output)))
+      try layerStep(
+        .conv2D, params, input, output, params.scratchByteCount(input: record(input), output: record(output)))
     case (.int16, .int16):
       let params = Conv2DInt16Params(
         geometry: geometry,
@@ -178,7 +179,8 @@ extension Lowering {
   ) throws(ModelError) -> QKernels.Window2D {
     let limit = 32767
     let numbers = [
-      kernel.height, kernel.width, stride.height, stride.width, dilation.height, dilation.width, padding.top, padding.left,
+      kernel.height, kernel.width, stride.height, stride.width, dilation.height, dilation.width, padding.top,
+      padding.left,
     ]
     guard numbers.allSatisfy({ $0 >= 0 && $0 <= limit }) else {
       throw ModelError(.unsupported, "a window's size, stride, dilation or padding exceeds \(limit)")

@@ -28,7 +28,8 @@ extension Lowering {
           packed: packed, sums: [sums], bias: bias, multipliers: multipliers, input: input, output: output,
           activation: op.activation))
       builder.step(
-        .fullyConnected, params, inputs: [source], outputs: [try activation(output.id)], scratch: params.scratchByteCount)
+        .fullyConnected, params, inputs: [source], outputs: [try activation(output.id)],
+        scratch: params.scratchByteCount)
     case (.int16, .int16):
       guard weights.zeroPoint == 0 else {
         throw ModelError(.unsupported, "int16 activations need weights without a zero point")

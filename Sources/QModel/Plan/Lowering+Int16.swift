@@ -26,7 +26,8 @@ extension Lowering {
         .leakyReluInt16, params, inputs: [source], outputs: [try activation(output.id)], inPlaceInputs: [0])
     case .logistic: try sigmoidal(isTanh: false, source, input, output)
     case .tanh: try sigmoidal(isTanh: true, source, input, output)
-    case .hardSigmoid, .hardSwish, .elu, .selu, .celu, .gelu, .silu, .mish, .softplus, .softsign, .thresholdedRelu, .exp,
+    case .hardSigmoid, .hardSwish, .elu, .selu, .celu, .gelu, .silu, .mish, .softplus, .softsign, .thresholdedRelu,
+      .exp,
       .log, .sqrt, .rsqrt, .square, .abs, .neg, .reciprocal, .erf, .sin, .cos:
       throw ModelError(.unsupported, "no kernel computes \(op.functionName) of int16")
     }

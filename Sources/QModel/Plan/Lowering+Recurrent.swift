@@ -225,14 +225,16 @@ extension Lowering {
       let zero = builder.constant([Int](repeating: quantization.zeroPoint, count: shape.reduce(1, *)), as: type)
       let source = builder.add(
         PlanTensor(
-          shape: shape, type: type, scale: quantization.scale, zeroPoint: quantization.zeroPoint, place: .constant(zero)))
+          shape: shape, type: type, scale: quantization.scale, zeroPoint: quantization.zeroPoint, place: .constant(zero)
+        ))
       return copied(source)
     }
     let initial = try quantized(operand(id))
     if graph.tensors[id].isVariable {
       guard initial.type == type, initial.quantization == quantization else {
         throw ModelError(
-          .unsupported, "the state, \(initial.label), is \(initial.type) with scale \(initial.scale), expected \(type) "
+          .unsupported,
+          "the state, \(initial.label), is \(initial.type) with scale \(initial.scale), expected \(type) "
             + "with scale \(quantization.scale)")
       }
       return try state(id)
@@ -269,7 +271,9 @@ extension Lowering {
       let isSame = final.type == state.type && final.scale == state.scale && final.zeroPoint == state.zeroPoint
       switch state.place {
       case .arena, .alias:
-        if isSame { try alias(id, ofPlanned: states[index - 1]) } else {
+        if isSame {
+          try alias(id, ofPlanned: states[index - 1])
+        } else {
           try requantize(states[index - 1], to: try activation(id))
         }
       case .state, .constant:

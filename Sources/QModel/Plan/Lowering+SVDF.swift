@@ -11,7 +11,8 @@ extension Lowering {
       throw ModelError(.unsupported, "the state, \(state.label), is no variable tensor")
     }
     let feature = try weights(node, 1, channelAxis: 0)
-    guard let time = try integers(node, 2), let timeID = node.inputs[2], let timeScale = graph.tensors[timeID].quantization
+    guard let time = try integers(node, 2), let timeID = node.inputs[2],
+      let timeScale = graph.tensors[timeID].quantization
     else { throw ModelError(.malformed, "the time weights have no scale or no values") }
     guard timeScale.scales.count == 1, timeScale.scale.isFinite, timeScale.scale > 0, timeScale.zeroPoint == 0,
       time.allSatisfy({ state.type.range.contains($0) })
@@ -23,7 +24,9 @@ extension Lowering {
       sums[o].add(Int(weight))
       return weight
     }
-    let stateFactors = feature.scales.map { FixedPointMultiplier(nearest: Double(input.scale) * Double($0) / Double(state.scale)) }
+    let stateFactors = feature.scales.map {
+      FixedPointMultiplier(nearest: Double(input.scale) * Double($0) / Double(state.scale))
+    }
     let factor = FixedPointMultiplier(nearest: Double(state.scale) * Double(timeScale.scale) / Double(output.scale))
     var stored = state
     stored.quantization = TensorQuantization(scale: state.scale, zeroPoint: 0)
@@ -36,11 +39,13 @@ extension Lowering {
       outputMultiplier: factor.multiplier, outputShift: factor.shift, outputMin: Int32(clamp.lowerBound),
       outputMax: Int32(clamp.upperBound),
       feature: try channelQuantization(
-        packed: packed, sums: [sums], bias: [Int](repeating: 0, count: filters), multipliers: stateFactors, input: input,
+        packed: packed, sums: [sums], bias: [Int](repeating: 0, count: filters), multipliers: stateFactors,
+        input: input,
         output: stored, activation: .none))
     let memoryTensor = try self.state(state.id, shape: [input.shape[0], filters, memory])
     let source = try existing(input.id)
     builder.step(
-      .svdf, params, inputs: [source, memoryTensor], outputs: [try activation(output.id)], scratch: params.scratchByteCount)
+      .svdf, params, inputs: [source, memoryTensor], outputs: [try activation(output.id)],
+      scratch: params.scratchByteCount)
   }
 }

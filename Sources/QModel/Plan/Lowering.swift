@@ -193,7 +193,9 @@ extension Lowering {
   mutating func state(_ id: TensorID, shape: [Int]? = nil) throws(ModelError) -> Int {
     if let index = planned[id] { return index }
     var initialValue: UInt32?
-    if let values = graph.tensors[id].data?.integers { initialValue = builder.constant(values, as: try operand(id).type) }
+    if let values = graph.tensors[id].data?.integers {
+      initialValue = builder.constant(values, as: try operand(id).type)
+    }
     let index = try add(id, place: .state(initialValue: initialValue))
     if let shape { builder.setShape(shape, of: index) }
     return index

@@ -12,6 +12,7 @@ public struct TensorInfo: Sendable, Equatable {
   public let type: StoredType
   /// `real = scale × (q − zeroPoint)`; 0 where the tensor has no real meaning.
   public let scale: Float
+  /// The integer that stands for 0.
   public let zeroPoint: Int
   /// Source axis `i` is stored axis `sourceLayout[i]`; nil when the layouts are the same.
   public let sourceLayout: [Int]?
@@ -83,8 +84,9 @@ public struct StepInfo: Sendable, Equatable {
   public let code: OpCode
   /// Multiply-accumulate operations of one run.
   public let macs: Int
-  /// Tensor indices of the operands and results.
+  /// Tensor indices of the operands.
   public let inputs: [Int]
+  /// Tensor indices of the results.
   public let outputs: [Int]
   /// The results, states that the step changed, and every other view of their memory: all tensors whose values are known
   /// once it ran.

@@ -138,7 +138,8 @@ public final class VerifiedModel: @unchecked Sendable {
     let outputs = (0..<outputCount).map { view.operand(first + inputCount + $0) }
     let name = values.lazy.compactMap { tensors[$0].name }.first
     return StepInfo(
-      name: name, code: code, macs: stepMacs(view, record, code, inputs.map { tensors[$0] }, outputs.map { tensors[$0] }),
+      name: name, code: code,
+      macs: stepMacs(view, record, code, inputs.map { tensors[$0] }, outputs.map { tensors[$0] }),
       inputs: inputs, outputs: outputs, values: values)
   }
 }

@@ -10,7 +10,8 @@ struct LoweringTests {
   /// Half a step is rounding, a quarter the second rounding of the law; the rest is what fixed-point forms of the op lose.
   static func tolerance(_ op: OpKind) -> Float {
     switch op {
-    case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .mean, .concatenation, .split, .slice,
+    case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .mean, .concatenation, .split,
+      .slice,
       .pad, .reshape, .transpose, .requantize, .prelu, .maxPool2D, .unary:
       0.76
     case .averagePool2D, .resize, .batchNormalization, .binary: 1.26
@@ -42,7 +43,8 @@ struct LoweringTests {
       for node in graph.nodes {
         for id in node.outputs {
           let tensor = graph.tensors[id]
-          let found = try #require(traced[tensor.name], "seed \(seed), \(node.name): tensor \(tensor.name) is not traced")
+          let found = try #require(
+            traced[tensor.name], "seed \(seed), \(node.name): tensor \(tensor.name) is not traced")
           let scale = try #require(tensor.quantization?.scale), real = SampleGraph.real(found, tensor)
           let limits = tensor.type == .int8 ? (-128, 127) : (-32768, 32767)
           var worst: Float = 0, place = 0

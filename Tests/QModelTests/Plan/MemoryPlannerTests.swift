@@ -12,8 +12,9 @@ struct MemoryPlannerTests {
       // Every byte of every step is asked for its owners: another formula than the planner's interval test.
       for (j, b) in requests.enumerated() where j > i {
         let steps = Set(a.first...a.last).intersection(b.first...b.last)
-        let bytes = Swift.max(plan.offsets[i], plan.offsets[j])
-          ..< Swift.max(
+        let bytes =
+          Swift.max(
+            plan.offsets[i], plan.offsets[j])..<Swift.max(
             Swift.max(plan.offsets[i], plan.offsets[j]),
             Swift.min(plan.offsets[i] + a.byteCount, plan.offsets[j] + b.byteCount))
         if !steps.isEmpty && !bytes.isEmpty { problems.append("\(i) and \(j) share \(bytes)") }

@@ -33,7 +33,9 @@ struct PlanSoundnessTests {
     for (index, step) in model.steps.enumerated() {
       for output in step.outputs { define([output], at: index) }
       for value in step.values where !step.outputs.contains(value) {
-        owner[value] = step.outputs.first { model.plan.model.tensor($0).pointee.offset == view.tensor(value).pointee.offset }
+        owner[value] = step.outputs.first {
+          model.plan.model.tensor($0).pointee.offset == view.tensor(value).pointee.offset
+        }
       }
       for input in step.inputs { owner[input].map { last[$0] = max(last[$0] ?? index, index) } }
     }

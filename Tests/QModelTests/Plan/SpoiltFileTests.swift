@@ -16,7 +16,9 @@ struct SpoiltFileTests {
     let file = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 1), alignment: 64)
     defer { file.deallocate() }
     file.copyBytes(from: bytes)
-    guard let base = file.baseAddress, let plan = try? Plan(validating: base, byteCount: bytes.count) else { return false }
+    guard let base = file.baseAddress, let plan = try? Plan(validating: base, byteCount: bytes.count) else {
+      return false
+    }
     guard plan.arenaByteCount <= memoryLimit, plan.stateByteCount <= memoryLimit else { return true }
     let arena = Guarded(plan.arenaByteCount), state = Guarded(plan.stateByteCount)
     if let runner = try? PlanRunner(plan: plan, arena: arena.bytes, state: state.bytes) {

@@ -47,7 +47,8 @@ struct QuantizedOperatorTests {
             let wrong = zip(found, expected).enumerated().filter { $1.0 != $1.1 }
             #expect(
               found.count == expected.count && wrong.isEmpty,
-              "\(name): \(wrong.count) of \(expected.count) differ: \(wrong.prefix(8).map { "[\($0)] \($1.0) not \($1.1)" })")
+              "\(name): \(wrong.count) of \(expected.count) differ: \(wrong.prefix(8).map { "[\($0)] \($1.0) not \($1.1)" })"
+            )
           }
         }
       } catch let error as ModelError {

@@ -16,7 +16,9 @@ struct SampleGraph {
     range.lowerBound + (range.upperBound - range.lowerBound) * Double(random.next() >> 11) * 0x1p-53
   }
 
-  mutating func integer(_ range: ClosedRange<Int>) -> Int { range.lowerBound + Int(random.next() % UInt64(range.count)) }
+  mutating func integer(_ range: ClosedRange<Int>) -> Int {
+    range.lowerBound + Int(random.next() % UInt64(range.count))
+  }
 
   private mutating func add(_ tensor: GraphTensor) -> TensorID {
     var tensor = tensor
@@ -40,7 +42,8 @@ struct SampleGraph {
     let values = (0..<shape.reduce(1, *)).map { _ in Int8(integer(-127...127)) }
     let scales = (0..<shape[axis]).map { _ in Float(uniform(0.002...0.01)) }
     return add(
-      GraphTensor(shape: shape, type: .int8, data: .int8(values), quantization: TensorQuantization(scales: scales, axis: axis)))
+      GraphTensor(
+        shape: shape, type: .int8, data: .int8(values), quantization: TensorQuantization(scales: scales, axis: axis)))
   }
 
   /// int32 (int64 for int16 inputs) bias of a layer.
@@ -58,11 +61,14 @@ struct SampleGraph {
   }
 
   /// A constant of one scale.
-  mutating func constant(_ shape: [Int], scale: Float = 0.02, zeroPoint: Int = -7, type: ElementType = .int8) -> TensorID {
+  mutating func constant(_ shape: [Int], scale: Float = 0.02, zeroPoint: Int = -7, type: ElementType = .int8)
+    -> TensorID
+  {
     let values = (0..<shape.reduce(1, *)).map { _ in integer(-100...100) }
     return add(
       GraphTensor(
-        shape: shape, type: type, data: type == .int8 ? .int8(values.map { Int8($0) }) : .int16(values.map { Int16($0) }),
+        shape: shape, type: type,
+        data: type == .int8 ? .int8(values.map { Int8($0) }) : .int16(values.map { Int16($0) }),
         quantization: TensorQuantization(scale: scale, zeroPoint: zeroPoint)))
   }
 
@@ -73,7 +79,8 @@ struct SampleGraph {
   mutating func variable(_ shape: [Int], scale: Float, zeroPoint: Int = 0, type: ElementType) -> TensorID {
     add(
       GraphTensor(
-        shape: shape, type: type, quantization: TensorQuantization(scale: scale, zeroPoint: zeroPoint), isVariable: true))
+        shape: shape, type: type, quantization: TensorQuantization(scale: scale, zeroPoint: zeroPoint), isVariable: true
+      ))
   }
 
   /// Adds a node; its outputs get scales from their values unless they are given.
@@ -221,7 +228,9 @@ enum SampleGraphs {
     for function in functions { keep += try g.node(.unary(function), [d]) }
     keep += try g.node(.prelu, [d, g.constant([17], scale: 0.01)])
     var normalization = BatchNormalizationOp(axis: 3, epsilon: 1e-3)
-    func floats(_ range: ClosedRange<Double>, _ count: Int) -> [Float] { (0..<count).map { _ in Float(g.uniform(range)) } }
+    func floats(_ range: ClosedRange<Double>, _ count: Int) -> [Float] {
+      (0..<count).map { _ in Float(g.uniform(range)) }
+    }
     var parts = [floats(-2...2, 17), floats(-1...1, 17), floats(-1...1, 17), floats(0.1...2, 17)].map { g.floats($0) }
     keep += try g.node(.batchNormalization(normalization), [d] + parts)
     normalization.axis = 1
@@ -239,7 +248,8 @@ enum SampleGraphs {
     keep += try g.node(.transpose(TransposeOp(permutation: [1, 0, 2, 3])), [d])
     for mode in [ResizeOp.Mode.nearest, .bilinear] {
       keep += try g.node(
-        .resize(ResizeOp(mode: mode, coordinates: .halfPixel, rounding: .roundPreferFloor, outputHeight: 7, outputWidth: 5)),
+        .resize(
+          ResizeOp(mode: mode, coordinates: .halfPixel, rounding: .roundPreferFloor, outputHeight: 7, outputWidth: 5)),
         [d])
     }
     var product = BatchMatMulOp()
@@ -288,7 +298,8 @@ enum SampleGraphs {
     for (cell, direction) in cells {
       let op = RecurrentOp(cell: cell, direction: direction, hiddenSize: hidden)
       let rows = op.gateCount * hidden
-      let w = g.weights([op.directionCount, rows, 17], axis: 1), r = g.weights([op.directionCount, rows, hidden], axis: 1)
+      let w = g.weights([op.directionCount, rows, 17], axis: 1),
+        r = g.weights([op.directionCount, rows, hidden], axis: 1)
       var quantizations = [unit], types: [ElementType] = [.int8]
       switch cell {
       case .lstm:
@@ -301,7 +312,8 @@ enum SampleGraphs {
         quantizations.append(unit)
         types.append(.int8)
       }
-      keep += try g.node(.recurrent(op), [sequence, w, r, nil, nil, nil, nil, nil], types: types, quantizations: quantizations)
+      keep += try g.node(
+        .recurrent(op), [sequence, w, r, nil, nil, nil, nil, nil], types: types, quantizations: quantizations)
     }
     return keep
   }

@@ -49,7 +49,7 @@ public struct Quantizer {
     _ prepared: Graph, ranges: CalibratedRanges, samples: CalibrationSamples?, options: QuantizationOptions,
     progress: (Int) -> Void = { _ in }
   ) throws(ModelError) -> QuantizedGraph {
-    let assignment = try ScaleAssignment(prepared, ranges: ranges)
+    let assignment = try ScaleAssignment(prepared, ranges: ranges, recurrentState: options.recurrentState)
     var stage = try WeightStage(assignment, options: options)
     try stage.quantizeConstants()
     try stage.quantizeWeights(samples, progress)

@@ -10,7 +10,14 @@ struct ScaleAssignment {
   /// The quantization of each activation.
   private(set) var quantizations: [TensorID: TensorQuantization] = [:]
 
+  /// The types of activations that are not int8.
+  private(set) var types: [TensorID: ElementType] = [:]
+  /// What recurrent nodes have besides, by their first output.
+  private(set) var recurrents: [TensorID: RecurrentScales] = [:]
+
   private let ranges: CalibratedRanges
+  /// The type of the hidden state of recurrent nodes: int8 or int16.
+  private let recurrentState: ElementType
   /// Union-find: the parent of each tensor.
   private var parents: [TensorID]
   /// Of each group's root.
@@ -29,8 +36,9 @@ struct ScaleAssignment {
   /// Decides for all activations.
   ///
   /// - Throws: ``ModelError`` naming a tensor without range, and all nodes that cannot be quantized.
-  init(_ graph: Graph, ranges: CalibratedRanges) throws(ModelError) {
+  init(_ graph: Graph, ranges: CalibratedRanges, recurrentState: ElementType = .int8) throws(ModelError) {
     self.graph = graph
+    self.recurrentState = recurrentState
     self.ranges = ranges
     self.parents = Array(graph.tensors.indices)
     self.groups = graph.tensors.indices.map { Group(carrier: $0) }
@@ -87,8 +95,12 @@ struct ScaleAssignment {
         }
       case .softmax, .logSoftmax, .unary: groups[node.outputs[0]].fixed = node.op.fixedOutputQuantization
       case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .mean, .binary, .prelu,
-        .batchNormalization, .concatenation, .requantize, .recurrent, .svdf:
+        .batchNormalization, .concatenation, .requantize, .svdf:
         break
+      case .recurrent(let op):
+        if recurrentState == .int16 { break }
+        let quantization = try hiddenQuantization(node, op)
+        for output in node.outputs.prefix(2) { groups[root(output)].fixed = quantization }
       }
     }
   }
@@ -98,17 +110,21 @@ struct ScaleAssignment {
   private mutating func insertRequantizations() throws(ModelError) {
     let nodes = graph.nodes
     graph.nodes = []
+    let used = Set(nodes.flatMap(\.inputs).compactMap { $0 } + graph.outputs)
     for node in nodes {
       var node = node
+      var following: [Node] = []
       switch node.op {
       case .concatenation: try join(&node)
       case .binary(let op) where op.kind == .maximum || op.kind == .minimum: try join(&node)
       case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .averagePool2D, .maxPool2D, .mean,
         .binary, .unary, .prelu, .softmax, .logSoftmax, .batchNormalization, .split, .slice, .pad, .reshape, .transpose,
-        .resize, .requantize, .recurrent, .svdf:
+        .resize, .requantize, .svdf:
         break
+      case .recurrent(let op): following = try separateStates(&node, op, used)
       }
       graph.nodes.append(node)
+      graph.nodes += following
     }
   }
 
@@ -167,6 +183,92 @@ struct ScaleAssignment {
         quantizations[id] = TensorQuantization(int8: try range(of: group.carrier))
       }
     }
+  }
+}
+
+// MARK: Recurrent nodes
+
+/// The quantizations inside a recurrent node.
+struct RecurrentScales {
+  /// What the recurrent weights multiply: the hidden state in the type of the node's first output.
+  var operand: TensorQuantization
+  /// For each direction a tensor that no node computes: the hidden states before each step, [T,N,H], as int8.
+  var previous: [TensorID]
+}
+
+extension ScaleAssignment {
+  /// The interval of a value inside a node, both directions together.
+  private func range(
+    inside node: Node, _ op: RecurrentOp, _ kind: InternalValue.Kind, _ source: [CalibratedValue: ValueRange]
+  ) throws(ModelError) -> ValueRange {
+    var result = ValueRange.empty
+    for direction in 0..<op.directionCount {
+      if let range = source[.inside(output: node.outputs[0], InternalValue(kind, direction: direction))] {
+        result = result.union(range)
+      }
+    }
+    guard !result.isEmpty, result.low.isFinite, result.high.isFinite else {
+      throw ModelError(.mismatch, "calibration has no range for the \(kind.rawValue) state of node '\(node.name)'")
+    }
+    return result
+  }
+
+  /// The int8 form of the hidden state.
+  private func hiddenQuantization(_ node: Node, _ op: RecurrentOp) throws(ModelError) -> TensorQuantization {
+    TensorQuantization(int8: try range(inside: node, op, .hidden, ranges.chosen))
+  }
+
+  /// Gives the results of a recurrent node that are int16 tensors of their own, and decides their scales.
+  ///
+  /// - Returns: the steps from those tensors to the node's int8 results, as far as somebody uses them.
+  private mutating func separateStates(
+    _ node: inout Node, _ op: RecurrentOp, _ used: Set<TensorID>
+  ) throws(ModelError) -> [Node] {
+    let original = node
+    let isWide = recurrentState == .int16
+    let narrow = try hiddenQuantization(original, op)
+    let hidden = try range(inside: original, op, .hidden, ranges.observed)
+    let wide: TensorQuantization
+    if case .gru = op.cell {
+      wide = TensorQuantization(powerOfTwoInt16: hidden, reserve: 1)
+    } else {
+      wide = TensorQuantization(int16: hidden, limit: op.boundsHidden ? 1 : .infinity)
+    }
+    var following: [Node] = []
+    func separate(_ index: Int, _ quantization: TensorQuantization) {
+      let result = original.outputs[index]
+      let tensor = addTensor(graph.tensors[result].shape)
+      quantizations[tensor] = quantization
+      types[tensor] = .int16
+      node.outputs[index] = tensor
+      if used.contains(result) {
+        following.append(Node(name: node.name, op: .requantize, inputs: [tensor], outputs: [result]))
+      }
+    }
+    if isWide { separate(0, wide) }
+    switch op.cell {
+    case .lstm:
+      if isWide { separate(1, wide) }
+      let cell = try range(inside: original, op, .cell, ranges.observed)
+      separate(2, TensorQuantization(powerOfTwoInt16: cell, reserve: 1.25))
+    case .gru: separate(1, wide)
+    case .rnn: if isWide { separate(1, wide) }
+    }
+    let shape = graph.tensors[original.outputs[0]].shape
+    let previous = (0..<op.directionCount).map { _ in
+      let tensor = addTensor([shape[0], shape[2], shape[3]])
+      quantizations[tensor] = narrow
+      return tensor
+    }
+    recurrents[node.outputs[0]] = RecurrentScales(operand: isWide ? wide : narrow, previous: previous)
+    return following
+  }
+
+  private mutating func addTensor(_ shape: [Int]) -> TensorID {
+    let tensor = graph.add(GraphTensor(shape: shape))
+    parents.append(tensor)
+    groups.append(Group(carrier: tensor))
+    return tensor
   }
 }
 

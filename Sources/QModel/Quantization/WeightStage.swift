@@ -1,11 +1,13 @@
 /// The second half of quantization: activations have their scales, now weights and constants become integers.
 struct WeightStage {
   /// The graph under work: a float one at first, an integer one at the end.
-  private(set) var graph: Graph
-  private let quantizations: [TensorID: TensorQuantization]
-  private let options: QuantizationOptions
+  var graph: Graph
+  let quantizations: [TensorID: TensorQuantization]
+  let options: QuantizationOptions
   private let layers: [LinearLayer]
-  private var simulation: NetworkSimulation
+  var simulation: NetworkSimulation
+  /// The parts of recurrent nodes, by node index.
+  var recurrents: [Int: RecurrentWeights] = [:]
 
   /// Takes over the scales of all activations.
   ///
@@ -14,20 +16,32 @@ struct WeightStage {
     graph = assignment.graph
     quantizations = assignment.quantizations
     self.options = options
-    layers = try Self.layers(of: assignment.graph)
-    simulation = NetworkSimulation(assignment.graph, quantizations: assignment.quantizations)
+    layers = try Self.layers(of: assignment.graph, assignment.recurrents)
+    var hiddenStates: [Int: [TensorID]] = [:]
+    for (index, node) in graph.nodes.enumerated() {
+      guard case .recurrent(let op) = node.op, let scales = assignment.recurrents[node.outputs[0]] else { continue }
+      hiddenStates[index] = scales.previous
+      recurrents[index] = RecurrentWeights(node, op, scales, in: graph)
+    }
+    simulation = NetworkSimulation(
+      assignment.graph, quantizations: quantizations.filter { assignment.types[$0.key] == nil },
+      hiddenStates: hiddenStates)
     for (tensor, quantization) in quantizations {
-      graph.tensors[tensor].type = .int8
+      graph.tensors[tensor].type = assignment.types[tensor] ?? .int8
       graph.tensors[tensor].quantization = quantization
     }
   }
 
-  private static func layers(of graph: Graph) throws(ModelError) -> [LinearLayer] {
+  private static func layers(
+    of graph: Graph, _ recurrents: [TensorID: RecurrentScales] = [:]
+  ) throws(ModelError) -> [LinearLayer] {
     var problems: [String] = []
     var layers: [LinearLayer] = []
     for (index, node) in graph.nodes.enumerated() {
       do throws(ModelError) {
         if let layer = try LinearLayer(node, index: index, in: graph) { layers.append(layer) }
+        layers += try LinearLayer.recurrentLayers(
+          node, index: index, in: graph, previous: recurrents[node.outputs[0]]?.previous)
       } catch {
         problems += error.inNode(node.name).problems
       }
@@ -45,17 +59,21 @@ struct WeightStage {
   private static func levels(_ layers: [LinearLayer], in graph: Graph) -> [[Int]] {
     // The number of layers on the longest way to each tensor.
     var depths = [Int](repeating: 0, count: graph.tensors.count)
-    var layerLevels: [Int: Int] = [:]
-    let layerNodes = Set(layers.map(\.nodeIndex))
+    var levels: [[Int]] = []
+    var next = 0
     for (index, node) in graph.nodes.enumerated() {
-      let depth = node.inputs.reduce(0) { max($0, $1.map { depths[$0] } ?? 0) }
-      let isLayer = layerNodes.contains(index)
-      if isLayer { layerLevels[index] = depth }
-      for output in node.outputs { depths[output] = isLayer ? depth + 1 : depth }
+      var depth = node.inputs.reduce(0) { max($0, $1.map { depths[$0] } ?? 0) }
+      let first = depth
+      // Layers are in node order; the recurrent product of a node sees the weights of its input product.
+      while next < layers.count, layers[next].nodeIndex == index {
+        let level = layers[next].recurrent?.isState == true ? first + 1 : first
+        while levels.count <= level { levels.append([]) }
+        levels[level].append(next)
+        depth = max(depth, level + 1)
+        next += 1
+      }
+      for output in node.outputs { depths[output] = depth }
     }
-    let count = (layerLevels.values.max() ?? -1) + 1
-    var levels = [[Int]](repeating: [], count: count)
-    for (index, layer) in layers.enumerated() { levels[layerLevels[layer.nodeIndex] ?? 0].append(index) }
     return levels
   }
 
@@ -78,7 +96,8 @@ struct WeightStage {
           }
         case .batchMatMul, .prelu:
           for operand in node.inputs.indices { try quantizeConstant(operand, of: index, as: nil) }
-        case .batchNormalization, .recurrent, .svdf:
+        case .recurrent(let op): try quantizeStates(of: index, op)
+        case .batchNormalization, .svdf:
           throw ModelError(.unsupported, "\(type(of: node.op.definition).name) cannot be quantized")
         case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .averagePool2D, .maxPool2D, .mean, .unary,
           .softmax, .logSoftmax, .split, .slice, .pad, .reshape, .transpose, .resize, .requantize:
@@ -135,8 +154,15 @@ struct WeightStage {
         moments = try self.moments(of: level, samples, count: sampleCount)
         progress(samples.count)
       }
-      for (index, moments) in zip(level, moments) { try quantize(layers[index], moments, sampleCount) }
+      for (index, moments) in zip(level, moments) {
+        if layers[index].recurrent != nil {
+          try quantizeRecurrent(layers[index], moments, sampleCount)
+        } else {
+          try quantize(layers[index], moments, sampleCount)
+        }
+      }
     }
+    storeRecurrentWeights()
     dropUnusedConstants()
   }
 

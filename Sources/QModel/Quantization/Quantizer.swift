@@ -49,7 +49,8 @@ public struct Quantizer {
     _ prepared: Graph, ranges: CalibratedRanges, samples: CalibrationSamples?, options: QuantizationOptions,
     progress: (Int) -> Void = { _ in }
   ) throws(ModelError) -> QuantizedGraph {
-    let assignment = try ScaleAssignment(prepared, ranges: ranges, recurrentState: options.recurrentState)
+    let assignment = try ScaleAssignment(
+      prepared, ranges: ranges, recurrentState: options.recurrentState, sampleCount: samples?.count)
     var stage = try WeightStage(assignment, options: options)
     try stage.quantizeConstants()
     try stage.quantizeWeights(samples, progress)

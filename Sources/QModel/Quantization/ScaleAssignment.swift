@@ -18,6 +18,7 @@ struct ScaleAssignment {
   private let ranges: CalibratedRanges
   /// The type of the hidden state of recurrent nodes: int8 or int16.
   private let recurrentState: ElementType
+  private let sampleCount: Int
   /// Union-find: the parent of each tensor.
   private var parents: [TensorID]
   /// Of each group's root.
@@ -33,10 +34,23 @@ struct ScaleAssignment {
     var containsInput = false
   }
 
+  /// Model outputs of which fewer values than this were seen get a reserve: the extremes of few values say little about
+  /// those to come, and what saturates is an error of whole units.
+  static let wellSeenCount = 10_000
+  /// The reserve at each end, as a share of it. Measured on classifiers calibrated with 200 samples: without it the largest
+  /// logits saturate, which costs up to 3 dB; where nothing would have saturated it costs 0.5 dB.
+  static let outputReserve: Float = 0.08
+
   /// Decides for all activations.
   ///
+  /// - Parameters:
+  ///   - recurrentState: the type of the hidden state of recurrent nodes, int8 or int16.
+  ///   - sampleCount: the samples behind the ranges; nil if they are no samples'.
   /// - Throws: ``ModelError`` naming a tensor without range, and all nodes that cannot be quantized.
-  init(_ graph: Graph, ranges: CalibratedRanges, recurrentState: ElementType = .int8) throws(ModelError) {
+  init(
+    _ graph: Graph, ranges: CalibratedRanges, recurrentState: ElementType = .int8, sampleCount: Int? = nil
+  ) throws(ModelError) {
+    self.sampleCount = sampleCount ?? .max
     self.graph = graph
     self.recurrentState = recurrentState
     self.ranges = ranges
@@ -175,12 +189,22 @@ struct ScaleAssignment {
   }
 
   private mutating func decide() throws(ModelError) {
+    let outputGroups = Set(
+      graph.outputs.filter { id in
+        let count = graph.tensors[id].elementCount.multipliedReportingOverflow(by: sampleCount)
+        return !count.overflow && count.partialValue < Self.wellSeenCount
+      }.map(root))
     for id in graph.inputs + graph.nodes.flatMap(\.outputs) where quantizations[id] == nil {
       let group = groups[root(id)]
       if let fixed = group.fixed {
         quantizations[id] = fixed
       } else {
-        quantizations[id] = TensorQuantization(int8: try range(of: group.carrier))
+        var range = try range(of: group.carrier)
+        if outputGroups.contains(root(id)), !group.containsInput {
+          range.low *= 1 + Self.outputReserve
+          range.high *= 1 + Self.outputReserve
+        }
+        quantizations[id] = TensorQuantization(int8: range)
       }
     }
   }

@@ -10,18 +10,18 @@ func innerSet(_ folder: String, flags: [String]) -> Target {
 }
 
 #if arch(x86_64)
-let innerSets = [
-  innerSet("AVX512VNNI", flags: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"]),
-  innerSet("AVXVNNI", flags: ["-march=x86-64-v3", "-mavxvnni"]),
-  innerSet("AVX2", flags: ["-march=x86-64-v3"]),
-]
+  let innerSets = [
+    innerSet("AVX512VNNI", flags: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"]),
+    innerSet("AVXVNNI", flags: ["-march=x86-64-v3", "-mavxvnni"]),
+    innerSet("AVX2", flags: ["-march=x86-64-v3"]),
+  ]
 #elseif arch(arm64)
-let innerSets = [
-  innerSet("NEONDot", flags: ["-march=armv8.2-a+dotprod"]),
-  innerSet("NEON", flags: []),
-]
+  let innerSets = [
+    innerSet("NEONDot", flags: ["-march=armv8.2-a+dotprod"]),
+    innerSet("NEON", flags: []),
+  ]
 #else
-let innerSets: [Target] = []
+  let innerSets: [Target] = []
 #endif
 
 let package = Package(

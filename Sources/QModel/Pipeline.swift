@@ -62,7 +62,11 @@ public enum Pipeline {
         .mismatch, "a float model needs calibration samples to be quantized",
         hint: "give some 100 real inputs, [samples] + the model's input shape")
     }
-    return try Quantizer(method: method, options: options).quantize(graph, samples: calibration, progress: progress)
+    return try Quantizer(method: method, options: options).quantize(
+      graph, samples: calibration,
+      trial: { (candidate, samples, count) throws(ModelError) in
+        try outputError(of: candidate, from: graph, on: samples, count: count, threads: options.threads)
+      }, progress: progress)
   }
 
   /// Plans memory, packs weights and writes the `.qkm`.

@@ -290,6 +290,23 @@ static void bench_depthwise(const char *name, int32_t taps, int32_t pixels, int3
   free(w), free(x), free(pointers), free(output), free_channels(c);
 }
 
+static void bench_add(int32_t count) {
+  int8_t *x = bytes((size_t)count, 0, -128), *y = bytes((size_t)count, 0, -128), *output = guarded((size_t)count);
+  qk_add_args a = {.a = x, .b = y, .aStep = 1, .bStep = 1, .count = count, .leftShift = 20, .aZeroPoint = 3,
+                   .aMultiplier = 1 << 30, .bZeroPoint = -5, .bMultiplier = 1503238553, .bShift = -1,
+                   .outputMultiplier = 1288490188, .outputShift = -18, .outputZeroPoint = -7, .outputMin = -128,
+                   .outputMax = 127, .output = output + GUARD};
+  double best = 1e18;
+  for (int t = 0; t < 9; t++) {
+    double start = now();
+    for (int i = 0; i < 200; i++) PRIMITIVE(SET_NAME, add)(&a);
+    double time = (now() - start) / 200;
+    if (time < best) best = time;
+  }
+  printf("%-28s %10.1f ns %8.2f elements/ns\n", "add", best, count / best);
+  free(x), free(y), free(output);
+}
+
 int main(int argc, char **argv) {
   int full = argc > 1 && !strcmp(argv[1], "--full");
   for (int kind = 0; kind < 3; kind++) {
@@ -319,6 +336,7 @@ int main(int argc, char **argv) {
     bench_matmul("dense 128->640", 1, 32, 1, 128, 640);
     bench_matmul("dense 128->8", 1, 32, 1, 128, 8);
     bench_matmul("dense 8->128", 1, 2, 1, 8, 128);
+    bench_add(16384);
     bench_depthwise("depthwise 3x3 64, 125 pixels", 9, 125, 64);
     bench_depthwise("depthwise 3x3 8, 2304 pixels", 9, 2304, 8);
     bench_depthwise("depthwise 3x3 256, 9 pixels", 9, 9, 256);

@@ -1,117 +1,117 @@
 import QKernelsIntrinsics
 
 #if !QK_STATIC_INNER
-/// An instruction set of the inner kernels; raw values cross the C border and are frozen.
-public enum InnerSet: Int32, Sendable {
-  case scalar = 0
-  case avx2 = 2
-  case avxVNNI = 3
-  case avx512VNNI = 4
-  case neon = 5
-  case neonDot = 6
+  /// An instruction set of the inner kernels; raw values cross the C border and are frozen.
+  public enum InnerSet: Int32, Sendable {
+    case scalar = 0
+    case avx2 = 2
+    case avxVNNI = 3
+    case avx512VNNI = 4
+    case neon = 5
+    case neonDot = 6
 
-  /// The name that `QK_ISA` and reports use.
-  public var name: StaticString {
-    switch self {
-    case .scalar: "scalar"
-    case .avx2: "avx2"
-    case .avxVNNI: "avxvnni"
-    case .avx512VNNI: "avx512vnni"
-    case .neon: "neon"
-    case .neonDot: "neondot"
+    /// The name that `QK_ISA` and reports use.
+    public var name: StaticString {
+      switch self {
+      case .scalar: "scalar"
+      case .avx2: "avx2"
+      case .avxVNNI: "avxvnni"
+      case .avx512VNNI: "avx512vnni"
+      case .neon: "neon"
+      case .neonDot: "neondot"
+      }
+    }
+
+    /// Whether this machine can run the set.
+    public var isAvailable: Bool {
+      switch self {
+      case .scalar: return true
+      #if arch(x86_64) && !QK_SCALAR_ONLY
+        case .avx2: return X86Features.current.avx2
+        case .avxVNNI: return X86Features.current.avxVNNI
+        case .avx512VNNI: return X86Features.current.avx512VNNI
+        case .neon, .neonDot: return false
+      #elseif arch(arm64) && !QK_SCALAR_ONLY
+        case .neon: return true
+        case .neonDot: return hasDotProduct
+        case .avx2, .avxVNNI, .avx512VNNI: return false
+      #else
+        case .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return false
+      #endif
+      }
+    }
+
+    /// The set's primitives; call only when ``isAvailable``.
+    public var kernels: InnerKernels {
+      switch self {
+      case .scalar: return .scalar
+      #if arch(x86_64) && !QK_SCALAR_ONLY
+        case .avx2: return .avx2
+        case .avxVNNI: return .avxVNNI
+        case .avx512VNNI: return .avx512VNNI
+        case .neon, .neonDot: return .scalar
+      #elseif arch(arm64) && !QK_SCALAR_ONLY
+        case .neon: return .neon
+        case .neonDot: return .neonDot
+        case .avx2, .avxVNNI, .avx512VNNI: return .scalar
+      #else
+        case .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return .scalar
+      #endif
+      }
+    }
+
+    /// The fastest set of this machine. The one place that chooses.
+    public static var best: InnerSet {
+      #if arch(x86_64) && !QK_SCALAR_ONLY
+        let features = X86Features.current
+        if features.avx512VNNI { return .avx512VNNI }
+        if features.avxVNNI { return .avxVNNI }
+        if features.avx2 { return .avx2 }
+      #elseif arch(arm64) && !QK_SCALAR_ONLY
+        return hasDotProduct ? .neonDot : .neon
+      #endif
+      return .scalar
     }
   }
 
-  /// Whether this machine can run the set.
-  public var isAvailable: Bool {
-    switch self {
-    case .scalar: return true
-    #if arch(x86_64) && !QK_SCALAR_ONLY
-    case .avx2: return X86Features.current.avx2
-    case .avxVNNI: return X86Features.current.avxVNNI
-    case .avx512VNNI: return X86Features.current.avx512VNNI
-    case .neon, .neonDot: return false
-    #elseif arch(arm64) && !QK_SCALAR_ONLY
-    case .neon: return true
-    case .neonDot: return hasDotProduct
-    case .avx2, .avxVNNI, .avx512VNNI: return false
-    #else
-    case .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return false
-    #endif
+  #if arch(x86_64) && !QK_SCALAR_ONLY
+    /// What the processor and the operating system offer.
+    struct X86Features {
+      var avx2 = false
+      var avxVNNI = false
+      var avx512VNNI = false
+
+      /// Read anew at each use: CPUID is slow in virtual machines, so callers keep the result.
+      static var current: X86Features {
+        var features = X86Features()
+        guard qk_cpuid(0, 0).eax >= 7 else { return features }
+        let leaf1 = qk_cpuid(1, 0)
+        let hasSavedState = leaf1.ecx & (1 << 27) != 0
+        guard hasSavedState else { return features }
+        let saved = qk_xgetbv0()
+        let leaf7 = qk_cpuid(7, 0)
+        guard saved & 0x6 == 0x6 else { return features }
+        features.avx2 = leaf7.ebx & (1 << 5) != 0
+        features.avxVNNI = features.avx2 && leaf7.eax >= 1 && qk_cpuid(7, 1).eax & (1 << 4) != 0
+        // Foundation, DQ, BW, VL; VBMI and VNNI.
+        let base: UInt32 = 1 << 16 | 1 << 17 | 1 << 30 | 1 << 31
+        let more: UInt32 = 1 << 1 | 1 << 11
+        features.avx512VNNI =
+          features.avx2 && saved & 0xE0 == 0xE0 && leaf7.ebx & base == base && leaf7.ecx & more == more
+        return features
+      }
     }
-  }
-
-  /// The set's primitives; call only when ``isAvailable``.
-  public var kernels: InnerKernels {
-    switch self {
-    case .scalar: return .scalar
-    #if arch(x86_64) && !QK_SCALAR_ONLY
-    case .avx2: return .avx2
-    case .avxVNNI: return .avxVNNI
-    case .avx512VNNI: return .avx512VNNI
-    case .neon, .neonDot: return .scalar
-    #elseif arch(arm64) && !QK_SCALAR_ONLY
-    case .neon: return .neon
-    case .neonDot: return .neonDot
-    case .avx2, .avxVNNI, .avx512VNNI: return .scalar
-    #else
-    case .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return .scalar
-    #endif
-    }
-  }
-
-  /// The fastest set of this machine. The one place that chooses.
-  public static var best: InnerSet {
-    #if arch(x86_64) && !QK_SCALAR_ONLY
-    let features = X86Features.current
-    if features.avx512VNNI { return .avx512VNNI }
-    if features.avxVNNI { return .avxVNNI }
-    if features.avx2 { return .avx2 }
-    #elseif arch(arm64) && !QK_SCALAR_ONLY
-    return hasDotProduct ? .neonDot : .neon
-    #endif
-    return .scalar
-  }
-}
-
-#if arch(x86_64) && !QK_SCALAR_ONLY
-/// What the processor and the operating system offer.
-struct X86Features {
-  var avx2 = false
-  var avxVNNI = false
-  var avx512VNNI = false
-
-  /// Read anew at each use: CPUID is slow in virtual machines, so callers keep the result.
-  static var current: X86Features {
-    var features = X86Features()
-    guard qk_cpuid(0, 0).eax >= 7 else { return features }
-    let leaf1 = qk_cpuid(1, 0)
-    let hasSavedState = leaf1.ecx & (1 << 27) != 0
-    guard hasSavedState else { return features }
-    let saved = qk_xgetbv0()
-    let leaf7 = qk_cpuid(7, 0)
-    guard saved & 0x6 == 0x6 else { return features }
-    features.avx2 = leaf7.ebx & (1 << 5) != 0
-    features.avxVNNI = features.avx2 && leaf7.eax >= 1 && qk_cpuid(7, 1).eax & (1 << 4) != 0
-    // Foundation, DQ, BW, VL; VBMI and VNNI.
-    let base: UInt32 = 1 << 16 | 1 << 17 | 1 << 30 | 1 << 31
-    let more: UInt32 = 1 << 1 | 1 << 11
-    features.avx512VNNI =
-      features.avx2 && saved & 0xE0 == 0xE0 && leaf7.ebx & base == base && leaf7.ecx & more == more
-    return features
-  }
-}
-#endif
-
-#if arch(arm64) && !QK_SCALAR_ONLY
-/// Whether the processor has `sdot`: known at build time, or asked of Linux.
-private var hasDotProduct: Bool {
-  #if os(Linux) || QK_LINUX
-  // AT_HWCAP, HWCAP_ASIMDDP
-  return getauxval(16) & (1 << 20) != 0
-  #else
-  return qk_has_dot_product != 0
   #endif
-}
-#endif
+
+  #if arch(arm64) && !QK_SCALAR_ONLY
+    /// Whether the processor has `sdot`: known at build time, or asked of Linux.
+    private var hasDotProduct: Bool {
+      #if os(Linux) || QK_LINUX
+        // AT_HWCAP, HWCAP_ASIMDDP
+        return getauxval(16) & (1 << 20) != 0
+      #else
+        return qk_has_dot_product != 0
+      #endif
+    }
+  #endif
 #endif

@@ -15,12 +15,15 @@ import QKernelsIntrinsics
 public struct AddParams: BitwiseCopyable, Sendable {
   /// 0...20 (int16: 0...15).
   public var leftShift: Int32
+  /// Q0.31, 0 or more.
   public var aMultiplier: Int32
   /// -31...0.
   public var aShift: Int32
+  /// Q0.31; negative for a subtraction.
   public var bMultiplier: Int32
   /// -31...0.
   public var bShift: Int32
+  /// Q0.31, 0 or more.
   public var outputMultiplier: Int32
   /// -31...30, positive = left.
   public var outputShift: Int32

@@ -15,9 +15,11 @@ public struct ChannelQuantization: BitwiseCopyable, Sendable {
   public var multiplier: UInt32
   /// Int32: -31...30, positive = left.
   public var shift: UInt32
+  /// The output tensor's zero point.
   public var outputZeroPoint: Int32
   /// Fused activation as a clamp of the output, in output units.
   public var outputMin: Int32
+  /// Highest output value.
   public var outputMax: Int32
 
   /// All fields at once.

@@ -2,6 +2,7 @@ import QKernelsIntrinsics
 
 /// The geometry of a convolution: window and groups.
 public struct Conv2DGeometry: BitwiseCopyable, Sendable, Equatable {
+  /// Size, steps and padding of the window.
   public var window: Window2D
   /// Input and output channels fall into this many independent groups.
   public var groups: Int32
@@ -73,7 +74,9 @@ public struct Conv2DGeometry: BitwiseCopyable, Sendable, Equatable {
 /// Scratch:      ``Conv2DParams/scratchByteCount(input:output:)``.  Aliasing: output must not overlap input.
 /// Source:       TFLite int8 specification, CONV_2D; bit-exact with TensorFlow Lite Micro: yes.
 public struct Conv2DParams: BitwiseCopyable, Sendable {
+  /// Window, groups or depth multiplier.
   public var geometry: Conv2DGeometry
+  /// Packed weights, biases and requantization.
   public var quantization: ChannelQuantization
 
   /// All fields at once.

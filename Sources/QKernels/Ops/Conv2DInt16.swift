@@ -9,7 +9,9 @@
 /// Scratch:      ``Conv2DInt16Params/scratchByteCount(input:output:)``.  Aliasing: output must not overlap input.
 /// Source:       TFLite int16x8 specification, CONV_2D; bit-exact with TensorFlow Lite Micro: yes.
 public struct Conv2DInt16Params: BitwiseCopyable, Sendable {
+  /// Window, groups or depth multiplier.
   public var geometry: Conv2DGeometry
+  /// Packed weights, biases and requantization.
   public var quantization: WideChannelQuantization
 
   /// All fields at once.

@@ -2,6 +2,7 @@ import QKernelsIntrinsics
 
 /// The geometry of a depthwise convolution: window and depth multiplier.
 public struct DepthwiseConv2DGeometry: BitwiseCopyable, Sendable, Equatable {
+  /// Size, steps and padding of the window.
   public var window: Window2D
   /// Output channels per input channel, M.
   public var depthMultiplier: Int32
@@ -87,7 +88,9 @@ public struct DepthwiseConv2DGeometry: BitwiseCopyable, Sendable, Equatable {
 /// Scratch:      ``DepthwiseConv2DParams/scratchByteCount(input:output:)``.  Aliasing: output must not overlap input.
 /// Source:       TFLite int8 specification, DEPTHWISE_CONV_2D; bit-exact with TensorFlow Lite Micro: yes.
 public struct DepthwiseConv2DParams: BitwiseCopyable, Sendable {
+  /// Window, groups or depth multiplier.
   public var geometry: DepthwiseConv2DGeometry
+  /// Packed weights, biases and requantization.
   public var quantization: ChannelQuantization
 
   /// All fields at once.

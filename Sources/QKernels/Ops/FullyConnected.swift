@@ -18,6 +18,7 @@ public struct FullyConnectedParams: BitwiseCopyable, Sendable {
   public var outputDepth: Int32
   /// The zero point of the weights: 0 unless an old model has asymmetric ones; -128...127.
   public var weightsZeroPoint: Int32
+  /// Packed weights, biases and requantization.
   public var quantization: ChannelQuantization
 
   /// All fields at once.

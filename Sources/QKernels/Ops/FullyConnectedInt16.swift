@@ -13,6 +13,7 @@ public struct FullyConnectedInt16Params: BitwiseCopyable, Sendable {
   public var inputDepth: Int32
   /// O.
   public var outputDepth: Int32
+  /// Packed weights, biases and requantization.
   public var quantization: WideChannelQuantization
 
   /// All fields at once.

@@ -10,6 +10,7 @@ import QKernelsIntrinsics
 /// Scratch:      none.  Aliasing: output may be the memory of an operand of its own shape.
 /// Source:       TFLite int8 specification, MUL; bit-exact with TensorFlow Lite Micro: yes.
 public struct MulParams: BitwiseCopyable, Sendable {
+  /// Q0.31, 0 or more.
   public var multiplier: Int32
   /// -31...30, positive = left.
   public var shift: Int32

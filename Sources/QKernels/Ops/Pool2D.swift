@@ -12,10 +12,13 @@ import QKernelsIntrinsics
 /// Scratch:      ``Pool2DParams/scratchByteCount(input:)``.  Aliasing: output must not overlap input.
 /// Source:       TFLite int8 specification, AVERAGE_POOL_2D, MAX_POOL_2D; bit-exact with TensorFlow Lite Micro: yes.
 public struct Pool2DParams: BitwiseCopyable, Sendable {
+  /// Size, steps and padding of the window.
   public var window: Window2D
   /// Average only. 1: the divisor counts positions in the padding too, but none beyond `padBottom` and `padRight`.
   public var countsPadding: Int32
+  /// Padding below the input that may count, in rows.
   public var padBottom: Int32
+  /// Padding to the right of the input that may count, in columns.
   public var padRight: Int32
   /// Lowest output value.
   public var outputMin: Int32

@@ -175,7 +175,9 @@ public struct TransposeConv2DGeometry: BitwiseCopyable, Sendable, Equatable {
 /// Scratch:      ``TransposeConv2DParams/scratchByteCount(input:output:)``.  Aliasing: output must not overlap input.
 /// Source:       TFLite int8 specification, TRANSPOSE_CONV; bit-exact with TensorFlow Lite Micro: yes.
 public struct TransposeConv2DParams: BitwiseCopyable, Sendable {
+  /// Window, groups or depth multiplier.
   public var geometry: TransposeConv2DGeometry
+  /// Packed weights, biases and requantization.
   public var quantization: ChannelQuantization
 
   /// All fields at once.

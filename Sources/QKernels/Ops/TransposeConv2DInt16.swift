@@ -8,7 +8,9 @@
 /// Scratch:      ``TransposeConv2DInt16Params/scratchByteCount(input:output:)``.  Aliasing: output must not overlap input.
 /// Source:       TFLite int16x8 specification, TRANSPOSE_CONV; bit-exact with TensorFlow Lite Micro: yes.
 public struct TransposeConv2DInt16Params: BitwiseCopyable, Sendable {
+  /// Window, groups or depth multiplier.
   public var geometry: TransposeConv2DGeometry
+  /// Packed weights, biases and requantization.
   public var quantization: WideChannelQuantization
 
   /// All fields at once.

@@ -14,9 +14,11 @@ public struct WideChannelQuantization: BitwiseCopyable, Sendable {
   /// 32: the accumulator wraps to 32 bits and is requantized by double rounding (TFLite, int32 bias);
   /// 64: it keeps 64 bits and is requantized with the reduced multiplier (TFLite, int64 bias).
   public var accumulatorBits: Int32
+  /// The output tensor's zero point.
   public var outputZeroPoint: Int32
   /// Fused activation as a clamp of the output, in output units.
   public var outputMin: Int32
+  /// Highest output value.
   public var outputMax: Int32
 
   /// All fields at once.

@@ -3,13 +3,21 @@
 /// Output pixel (oy, ox) sees input rows `oy * strideHeight - padTop + ky * dilationHeight` and the columns alike. What lies
 /// beyond the input below and to the right follows from the output size.
 public struct Window2D: BitwiseCopyable, Sendable, Equatable {
+  /// Rows of the window.
   public var kernelHeight: Int32
+  /// Columns of the window.
   public var kernelWidth: Int32
+  /// Input rows between adjacent windows.
   public var strideHeight: Int32
+  /// Input columns between adjacent windows.
   public var strideWidth: Int32
+  /// Input rows between adjacent rows of the window.
   public var dilationHeight: Int32
+  /// Input columns between adjacent columns of the window.
   public var dilationWidth: Int32
+  /// Rows before the input that the first window sees.
   public var padTop: Int32
+  /// Columns before the input that the first window sees.
   public var padLeft: Int32
 
   /// All fields; steps are 1 and padding 0 unless given.
@@ -114,6 +122,8 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
   private var image: UnsafePointer<Element>
   /// Input rows below this one are in the ring.
   private var loaded = 0
+  /// The multiple of the slot count at or below the first row in use: a row's slot then needs no division.
+  private var base = 0
 
   /// Prepares the scratch rows of a step whose windows follow `layout`.
   init(
@@ -140,6 +150,7 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
   mutating func begin(image: UnsafePointer<Element>) {
     self.image = image
     loaded = 0
+    base = 0
   }
 
   /// Makes the rows of output row `row` readable. Rows must be visited in ascending order.
@@ -147,6 +158,7 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
     if !layout.usesRing { return }
     let top = row &* Int(window.strideHeight) &- Int(window.padTop)
     let end = min(top &+ window.extentHeight, height)
+    while min(top, height) &- base >= layout.slotCount { base &+= layout.slotCount }
     var y = max(loaded, top)
     while y < end {
       copyRow(y)
@@ -155,9 +167,16 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
     loaded = max(loaded, end)
   }
 
+  /// The place of input row `y` in the ring. Rows in use span at most as many rows as there are slots.
+  @inline(__always)
+  private func slot(_ y: Int) -> UnsafeMutablePointer<Element> {
+    let index = y &- base
+    return ring + (index >= layout.slotCount ? index &- layout.slotCount : index) &* layout.slotElements
+  }
+
   private func copyRow(_ y: Int) {
     let source = image + y &* width &* channels
-    let destination = ring + y % layout.slotCount &* layout.slotElements
+    let destination = slot(y)
     let left = Int(window.padLeft) &* layout.pixelElements
     // What lies to the right of the last window is not copied.
     let available = layout.slotElements &- left
@@ -186,7 +205,7 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
   func row(_ ky: Int, outputRow row: Int) -> UnsafePointer<Element> {
     let y = row &* Int(window.strideHeight) &- Int(window.padTop) &+ ky &* Int(window.dilationHeight)
     if y < 0 || y >= height { return UnsafePointer(paddingRow) }
-    if layout.usesRing { return UnsafePointer(ring + y % layout.slotCount &* layout.slotElements) }
+    if layout.usesRing { return UnsafePointer(slot(y)) }
     return image + y &* width &* channels
   }
 }

@@ -46,26 +46,37 @@ public struct ModelHeader: BitwiseCopyable, Sendable {
   public var inputCount: UInt32 = 0
   /// Number of model outputs: their tensor indices follow those of the inputs in the operand table.
   public var outputCount: UInt32 = 0
+  /// Offset of the tensor table.
   public var tensorOffset: UInt32 = 0
+  /// Number of tensor records.
   public var tensorCount: UInt32 = 0
+  /// Offset of the step table.
   public var stepOffset: UInt32 = 0
+  /// Number of step records.
   public var stepCount: UInt32 = 0
   /// UInt32 tensor indices: model inputs, model outputs, then the operands of the steps.
   public var operandOffset: UInt32 = 0
+  /// Number of entries of the operand table.
   public var operandCount: UInt32 = 0
+  /// Offset of the params records of the steps.
   public var paramsOffset: UInt32 = 0
+  /// Size of the params section in bytes.
   public var paramsByteCount: UInt32 = 0
   /// NUL-terminated UTF-8 strings; records hold offsets from here.
   public var namesOffset: UInt32 = 0
+  /// Size of the section in bytes.
   public var namesByteCount: UInt32 = 0
   /// UTF-8 text: tool version, digests of the source model and of the calibration data.
   public var provenanceOffset: UInt32 = 0
+  /// Size of the section in bytes.
   public var provenanceByteCount: UInt32 = 0
   /// One input and the CRC-32 of every step's outputs; absent when the byte count is 0.
   public var selfTestOffset: UInt32 = 0
+  /// Size of the section in bytes.
   public var selfTestByteCount: UInt32 = 0
   /// Packed weights, biases, multipliers, tables, constant tensors; records hold offsets from here.
   public var constantsOffset: UInt32 = 0
+  /// Size of the section in bytes.
   public var constantsByteCount: UInt32 = 0
   var reserved0: UInt32 = 0
   var reserved1: UInt32 = 0
@@ -117,14 +128,21 @@ public struct TensorRecord: BitwiseCopyable, Sendable {
   public var byteCount: UInt32 = 0
   /// Number of axes, 0...6.
   public var rank: UInt32 = 0
+  /// The size of axis 0; 1 beyond the rank.
   public var dimension0: Int32 = 1
+  /// The size of axis 1; 1 beyond the rank.
   public var dimension1: Int32 = 1
+  /// The size of axis 2; 1 beyond the rank.
   public var dimension2: Int32 = 1
+  /// The size of axis 3; 1 beyond the rank.
   public var dimension3: Int32 = 1
+  /// The size of axis 4; 1 beyond the rank.
   public var dimension4: Int32 = 1
+  /// The size of axis 5; 1 beyond the rank.
   public var dimension5: Int32 = 1
   /// IEEE 754 binary32 bits of the scale; QKernels never interprets them.
   public var scaleBits: UInt32 = 0
+  /// The integer that stands for 0.
   public var zeroPoint: Int32 = 0
   /// Offset into the names section, or ``ModelFormat/none``.
   public var name: UInt32 = ModelFormat.none
@@ -178,10 +196,13 @@ public struct StepRecord: BitwiseCopyable, Sendable {
   public var paramsByteCount: UInt32 = 0
   /// First entry of the step in the operand table: inputs, then outputs.
   public var operands: UInt32 = 0
+  /// Number of inputs.
   public var inputCount: UInt32 = 0
+  /// Number of outputs.
   public var outputCount: UInt32 = 0
   /// Scratch memory of the step: offset in the arena.
   public var scratchOffset: UInt32 = 0
+  /// Size of the scratch memory in bytes.
   public var scratchByteCount: UInt32 = 0
   /// An empty step.
   public init() {}

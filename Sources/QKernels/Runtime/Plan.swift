@@ -115,7 +115,9 @@ public struct Plan: Sendable {
     }
     index = 0
     while index < Int(header.inputCount) {
-      guard model.tensor(model.input(index)).pointee.storage != TensorStorage.constant.rawValue else { throw .badTensor }
+      guard model.tensor(model.input(index)).pointee.storage != TensorStorage.constant.rawValue else {
+        throw .badTensor
+      }
       index += 1
     }
   }

@@ -25,7 +25,8 @@ public struct StepView {
 
   /// The params record, in place.
   @inline(__always) func params<Params: BitwiseCopyable>(_: Params.Type) -> UnsafePointer<Params> {
-    (model.base + Int(model.header.pointee.paramsOffset) + Int(step.pointee.params)).assumingMemoryBound(to: Params.self)
+    (model.base + Int(model.header.pointee.paramsOffset) + Int(step.pointee.params)).assumingMemoryBound(
+      to: Params.self)
   }
 
   /// Throws unless the step has exactly these numbers of operands.
@@ -54,8 +55,9 @@ public struct StepContext {
   let state: UnsafeMutableRawPointer
   let inner: InnerKernels
 
-  @inline(__always) init(view: StepView, arena: UnsafeMutableRawPointer, state: UnsafeMutableRawPointer, inner: InnerKernels)
-  {
+  @inline(__always) init(
+    view: StepView, arena: UnsafeMutableRawPointer, state: UnsafeMutableRawPointer, inner: InnerKernels
+  ) {
     self.view = view
     self.arena = arena
     self.state = state

@@ -70,7 +70,8 @@ public struct GraphTensor: Sendable {
   /// A tensor of the given description.
   public init(
     name: String = "", shape: [Int], type: ElementType = .float32, data: TensorData? = nil,
-    quantization: TensorQuantization? = nil, isVariable: Bool = false, sourceLayout: [Int]? = nil, batchAxis: Int? = nil,
+    quantization: TensorQuantization? = nil, isVariable: Bool = false, sourceLayout: [Int]? = nil,
+    batchAxis: Int? = nil,
     sourceIndex: Int? = nil
   ) {
     self.name = name
@@ -158,9 +159,11 @@ public struct TensorQuantization: Sendable, Equatable {
 public struct Node: Sendable {
   /// The name in the source model, or a made-up one that says where it came from ("CONV_2D #3").
   public var name: String
+  /// What it computes.
   public var op: OpKind
   /// The operands in the op's order; nil where an optional one is absent.
   public var inputs: [TensorID?]
+  /// The results in the op's order.
   public var outputs: [TensorID]
 
   /// A node of the given description.
@@ -175,6 +178,7 @@ public struct Node: Sendable {
 /// An integer graph: every activation has a type of int8, int16 or int32 and a quantization, every weight is an integer
 /// constant. `Quantization` makes one from a float graph; a quantized `.tflite` imports as one.
 public struct QuantizedGraph: Sendable {
+  /// The graph.
   public var graph: Graph
 
   /// Wraps a graph whose tensors are all quantized.

@@ -16,6 +16,7 @@ public struct ModelError: Error, Sendable, Equatable, CustomStringConvertible {
     case other
   }
 
+  /// The class of failure.
   public var kind: Kind
   /// The file, if known.
   public var file: String?
@@ -44,6 +45,7 @@ public struct ModelError: Error, Sendable, Equatable, CustomStringConvertible {
     return copy
   }
 
+  /// The message, one line per problem, without a final line end.
   public var description: String {
     let prefix = file.map { "\($0): " } ?? ""
     var lines = problems.count == 1 ? ["\(prefix)\(problems[0])"] : ["\(prefix)\(problems.count) problems:"]

@@ -130,7 +130,7 @@ private struct LayoutRegion {
       }
       if rewriter.inputs.contains(tensor), outside.isEmpty { continue }
       if alreadyTransposed { continue }
-      if let (_, producer) = rewriter.producer(of: tensor), case .transpose(let op) = producer.op,
+      if shape.count == rank, let (_, producer) = rewriter.producer(of: tensor), case .transpose(let op) = producer.op,
         let origin = producer.inputs[0]
       {
         let total = op.permutation.followed(by: p.inverse)

@@ -21,10 +21,9 @@ struct WeightFitting {
     var bias: [Int32]
   }
 
-  /// Strength of the ridge relative to the mean square of the inputs, at least.
-  static let ridge = 0.03
-  /// What is added for each weight per independent observation.
-  static let ridgePerWeight = 0.3
+  /// Strength of the ridge relative to the mean square of the inputs, at least, and what is added for each weight per
+  /// independent observation, in units of ``ridge``.
+  static let ridgePerWeight = 10.0
   /// Neighbouring positions of one sample resemble each other: a sample counts as this many observations at most.
   static let observationsPerSample = 16
   /// The tried scales as fractions of the one that needs no saturation.
@@ -38,6 +37,8 @@ struct WeightFitting {
   var observedScale: Float?
   /// Only the scale that needs no saturation is used.
   var roundsToNearest = false
+  /// Strength of the pull towards the original weights, relative to the mean square of the inputs.
+  var ridge = 0.03
   var threads = 1
 
   /// - Parameters:
@@ -68,7 +69,7 @@ struct WeightFitting {
 
   private func strength(_ moments: InputMoments, _ sampleCount: Int) -> Double {
     let observations = min(moments.count, sampleCount * Self.observationsPerSample)
-    return Self.ridge + Self.ridgePerWeight * Double(moments.depth) / Double(max(observations, 1))
+    return ridge * (1 + Self.ridgePerWeight * Double(moments.depth) / Double(max(observations, 1)))
   }
 
   // MARK: Metric

@@ -152,7 +152,7 @@ extension WeightStage {
 
   /// Makes one part of a recurrent node's weights integers.
   mutating func quantizeRecurrent(
-    _ layer: LinearLayer, _ moments: [InputMoments]?, _ sampleCount: Int
+    _ layer: LinearLayer, _ moments: [InputMoments]?, _ sampleCount: Int, _ ridge: Double
   ) throws(ModelError) {
     guard let part = layer.recurrent, var node = recurrents[layer.nodeIndex], let observed = quantizations[layer.input]
     else { throw ModelError(.other, "a recurrent layer without scales") }
@@ -169,7 +169,7 @@ extension WeightStage {
     let fitting = WeightFitting(
       layer: layer, weights: Array(product.realWeights[first * layer.depth..<(first + part.rows.count) * layer.depth]),
       bias: bias, inputScale: operandScale, outputScale: Self.gateUnit, observedScale: observed.scale,
-      roundsToNearest: options.weightRounding == .nearest, threads: options.threads)
+      roundsToNearest: options.weightRounding == .nearest, ridge: ridge, threads: options.threads)
     let result = fitting.fitted(part.isObserved ? moments : nil, sampleCount: sampleCount)
     if part.isState {
       node.state.put(result, first, layer.depth, operandScale)

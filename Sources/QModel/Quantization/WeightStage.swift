@@ -4,7 +4,8 @@ struct WeightStage {
   var graph: Graph
   let quantizations: [TensorID: TensorQuantization]
   let options: QuantizationOptions
-  private let layers: [LinearLayer]
+  /// Which layers there are, and when their turn is.
+  let schedule: WeightSchedule
   var simulation: NetworkSimulation
   /// The parts of recurrent nodes, by node index.
   var recurrents: [Int: RecurrentWeights] = [:]
@@ -16,7 +17,7 @@ struct WeightStage {
     graph = assignment.graph
     quantizations = assignment.quantizations
     self.options = options
-    layers = try Self.layers(of: assignment.graph, assignment.recurrents)
+    schedule = try WeightSchedule(assignment.graph, assignment.recurrents)
     var hiddenStates: [Int: [TensorID]] = [:]
     for (index, node) in graph.nodes.enumerated() {
       guard case .recurrent(let op) = node.op, let scales = assignment.recurrents[node.outputs[0]] else { continue }
@@ -30,51 +31,6 @@ struct WeightStage {
       graph.tensors[tensor].type = assignment.types[tensor] ?? .int8
       graph.tensors[tensor].quantization = quantization
     }
-  }
-
-  private static func layers(
-    of graph: Graph, _ recurrents: [TensorID: RecurrentScales] = [:]
-  ) throws(ModelError) -> [LinearLayer] {
-    var problems: [String] = []
-    var layers: [LinearLayer] = []
-    for (index, node) in graph.nodes.enumerated() {
-      do throws(ModelError) {
-        if let layer = try LinearLayer(node, index: index, in: graph) { layers.append(layer) }
-        layers += try LinearLayer.recurrentLayers(
-          node, index: index, in: graph, previous: recurrents[node.outputs[0]]?.previous)
-      } catch {
-        problems += error.inNode(node.name).problems
-      }
-    }
-    if !problems.isEmpty { throw ModelError(.unsupported, problems: problems) }
-    return layers
-  }
-
-  // MARK: Order
-
-  /// Layers whose inputs do not depend on each other's weights, in the order in which they are fitted; indices into the
-  /// layers with weights.
-  static func levels(of graph: Graph) throws(ModelError) -> [[Int]] { levels(try layers(of: graph), in: graph) }
-
-  private static func levels(_ layers: [LinearLayer], in graph: Graph) -> [[Int]] {
-    // The number of layers on the longest way to each tensor.
-    var depths = [Int](repeating: 0, count: graph.tensors.count)
-    var levels: [[Int]] = []
-    var next = 0
-    for (index, node) in graph.nodes.enumerated() {
-      var depth = node.inputs.reduce(0) { max($0, $1.map { depths[$0] } ?? 0) }
-      let first = depth
-      // Layers are in node order; the recurrent product of a node sees the weights of its input product.
-      while next < layers.count, layers[next].nodeIndex == index {
-        let level = layers[next].recurrent?.isState == true ? first + 1 : first
-        while levels.count <= level { levels.append([]) }
-        levels[level].append(next)
-        depth = max(depth, level + 1)
-        next += 1
-      }
-      for output in node.outputs { depths[output] = depth }
-    }
-    return levels
   }
 
   // MARK: Constants
@@ -139,46 +95,39 @@ struct WeightStage {
 
   // MARK: Weights
 
-  /// Multiplications that fitting may spend on a model, all samples and levels together; beyond it fewer samples are used.
-  static let workLimit = 40_000_000_000
-  /// Samples that are used in any case.
-  static let leastSamples = 32
-
   /// Makes the weights and biases of all layers integers.
-  mutating func quantizeWeights(_ samples: CalibrationSamples?, _ progress: (Int) -> Void) throws(ModelError) {
-    for level in Self.levels(layers, in: graph) {
+  mutating func quantizeWeights(
+    _ samples: CalibrationSamples?, ridge: Double, _ progress: (Int) -> Void
+  ) throws(ModelError) {
+    for level in schedule.levels {
       var moments: [[InputMoments]?] = level.map { _ in nil }
       var sampleCount = 0
       if let samples, options.weightRounding == .fitted {
-        sampleCount = usefulSamples(samples.count)
+        sampleCount = schedule.usefulSamples(samples.count)
         moments = try self.moments(of: level, samples, count: sampleCount)
         progress(samples.count)
       }
       for (index, moments) in zip(level, moments) {
-        if layers[index].recurrent != nil {
-          try quantizeRecurrent(layers[index], moments, sampleCount)
+        let layer = schedule.layers[index]
+        if layer.recurrent != nil {
+          try quantizeRecurrent(layer, moments, sampleCount, ridge)
         } else {
-          try quantize(layers[index], moments, sampleCount)
+          try quantize(layer, moments, sampleCount, ridge)
         }
       }
     }
     storeRecurrentWeights()
-    dropUnusedConstants()
   }
 
-  /// Samples that the work limit admits: of an order that depends on their contents only, the first ones.
-  private func usefulSamples(_ count: Int) -> Int {
-    let levels = Self.levels(layers, in: graph)
-    // Before a level every layer of the levels before it runs in both models.
-    var work = 0
-    for (position, level) in levels.enumerated() {
-      work += level.reduce(0) { $0 + layers[$1].multiplications } * 2 * (levels.count - 1 - position)
-    }
-    return min(count, max(Self.leastSamples, Self.workLimit / max(work, 1)))
+  /// The integer graph, when everything is quantized.
+  func finished() -> Graph {
+    var copy = self
+    copy.dropUnusedConstants()
+    return copy.graph
   }
 
   private mutating func quantize(
-    _ layer: LinearLayer, _ moments: [InputMoments]?, _ sampleCount: Int
+    _ layer: LinearLayer, _ moments: [InputMoments]?, _ sampleCount: Int, _ ridge: Double
   ) throws(ModelError) {
     let node = graph.nodes[layer.nodeIndex]
     guard let input = quantizations[layer.input], let output = quantizations[layer.output],
@@ -192,7 +141,7 @@ struct WeightStage {
     }
     let fitting = WeightFitting(
       layer: layer, weights: weights.values, bias: bias, inputScale: input.scale, outputScale: output.scale,
-      roundsToNearest: options.weightRounding == .nearest, threads: options.threads)
+      roundsToNearest: options.weightRounding == .nearest, ridge: ridge, threads: options.threads)
     store(fitting.fitted(moments, sampleCount: sampleCount), layer, weights.shape, input)
   }
 
@@ -233,15 +182,15 @@ extension WeightStage {
   /// Values that a batch of patches may hold.
   private static let batchValues = 1 << 22
   /// Patches that a layer is fitted to: so many, or so many times its depth, if the samples have them.
-  private static let patchCount = 16384, patchesPerWeight = 64
+  private static let patchCount = 8192, patchesPerWeight = 32
 
   /// What the layers of a level see, one list of blocks for each.
   private func moments(
     of level: [Int], _ samples: CalibrationSamples, count: Int
   ) throws(ModelError) -> [[InputMoments]] {
-    let layers = level.map { self.layers[$0] }
+    let layers = level.map { schedule.layers[$0] }
     let wanted = layers.map(\.input)
-    let schedule = simulation.nodes(computing: wanted)
+    let nodes = simulation.nodes(computing: wanted)
     var result = layers.map { layer in
       [InputMoments](repeating: InputMoments(depth: layer.depth), count: layer.blockCount)
     }
@@ -261,8 +210,8 @@ extension WeightStage {
       let inputs = batch, start = first
       let rows = WorkerSlots([[PatchRows]](repeating: [], count: batch.count))
       parallelFor(count: batch.count, threads: threads) { (index, _) in
-        let float = simulation.run(inputs[index], schedule: schedule, wanted: wanted, simulatesInt8: false)
-        let rounded = simulation.run(inputs[index], schedule: schedule, wanted: wanted, simulatesInt8: true)
+        let float = simulation.run(inputs[index], schedule: nodes, wanted: wanted, simulatesInt8: false)
+        let rounded = simulation.run(inputs[index], schedule: nodes, wanted: wanted, simulatesInt8: true)
         rows[index].pointee = zip(layers, patchLimits).map { layer, limit in
           guard let values = float[layer.input], let approximation = rounded[layer.input],
             let scale = quantizations[layer.input]?.scale

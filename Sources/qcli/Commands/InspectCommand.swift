@@ -7,6 +7,9 @@ enum InspectCommand {
     declaration: CommandDeclaration(
       name: "inspect",
       overview: "Show what a model is made of.",
+      discussion: """
+        A source model is shown as quantization sees it: folded, its activations fused into layers, channels last.
+        """,
       arguments: [ArgumentDeclaration(name: "model", help: "A .qkm, .onnx or .tflite file.")],
       options: [OptionDeclaration(name: "json", value: .flag, help: "Print a JSON object.")]),
     run: run)
@@ -20,7 +23,7 @@ enum InspectCommand {
       let model = try loadModel(bytes: bytes, path: path)
       if asJSON { console.printText(json(model).text) } else { console.printText(text(model, path: path)) }
     case .onnx, .tflite:
-      let graph = try Pipeline.importModel(path: path)
+      let graph = try Pipeline.optimize(try Pipeline.importModel(path: path))
       let source = SourceDescription(graph, format: ModelFileFormat(bytes), byteCount: bytes.count)
       if asJSON { console.printText(source.json.text) } else { console.printText(source.text(path: path)) }
     }

@@ -20,6 +20,11 @@ enum VerifyCommand {
           name: "input", value: .text(placeholder: "[name=]x.npy"), isRepeated: true, isRequired: true,
           help: "Samples of an input, float32. One file per input, in the model's order or with its name."),
         OptionDeclaration(
+          name: "labels", value: .text(placeholder: "y.npy"),
+          help:
+            "The class of each sample, integers: shows the accuracy of both models by the largest value of the first "
+            + "output."),
+        OptionDeclaration(
           name: "threads", value: .integer(placeholder: "n", range: 1...1024), defaultText: "all processors",
           help: "How many samples to run at once; the result does not depend on it."),
         OptionDeclaration(name: "json", value: .flag, help: "Print a JSON object."),
@@ -49,13 +54,28 @@ enum VerifyCommand {
     guard samples.sampleCount > 0 else {
       throw CommandFailure.malformed("\(samples.arrays[0].path): no samples, expected at least 1; add some")
     }
+    let labels = try arguments.text("labels").map { try readLabels($0, count: samples.sampleCount) }
     let report = try compareLayers(
-      graph, model, samples, threads: arguments.integer("threads") ?? onlineProcessorCount(),
+      graph, model, samples, labels: labels, threads: arguments.integer("threads") ?? onlineProcessorCount(),
       progress: ProgressLine("Verifying", on: console))
     if arguments.has("json") {
       console.printText(report.json.text)
     } else {
       console.printText(report.text(path: path, floatPath: floatPath))
     }
+  }
+
+  /// The classes of `count` samples.
+  private static func readLabels(_ path: String, count: Int) throws -> [Int] {
+    let array = try NPYArray(parsing: try readFile(path), path: path)
+    guard let values = array.integers(in: 0..<array.count) else {
+      throw CommandFailure.malformed(
+        "\(path): element type \(array.elementType.rawValue), expected integers; save y.astype(numpy.int32)")
+    }
+    guard array.shape == [count] || array.shape == [count, 1] else {
+      throw CommandFailure.malformed(
+        "\(path): shape \(npyShapeText(array.shape)), expected (\(count),): one class for each sample")
+    }
+    return values.map { Int($0) }
   }
 }

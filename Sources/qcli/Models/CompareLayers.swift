@@ -68,6 +68,14 @@ struct VerifyReport {
   var layers: [LayerReport]
   /// Named tensors of the float model that the `.qkm` does not have.
   var unmatched: Int
+  /// Samples whose largest value of the first output is at the label's place; nil without labels.
+  var accuracy: Accuracy?
+}
+
+/// How many samples are classified as their labels say.
+struct Accuracy: Equatable {
+  var float = 0
+  var integer = 0
 }
 
 /// Runs both models and compares every tensor that carries the same name in both.
@@ -76,7 +84,8 @@ struct VerifyReport {
 /// it has the operand, and on such results where an operand lies inside a fused layer.
 /// Sums are made per block of samples and added in order, so they do not depend on the number of threads.
 func compareLayers(
-  _ graph: Graph, _ model: VerifiedModel, _ samples: SampleArrays, threads: Int, progress: ProgressLine?
+  _ graph: Graph, _ model: VerifiedModel, _ samples: SampleArrays, labels: [Int]? = nil, threads: Int,
+  progress: ProgressLine?
 ) throws -> VerifyReport {
   let comparison = try LayerComparison(graph, model)
   let blockSize = 8
@@ -93,13 +102,16 @@ func compareLayers(
     let end = min((block + 1) * blockSize, shared.samples.sampleCount)
     for sample in block * blockSize..<end {
       try comparison.add(
-        try shared.samples.sample(sample), session: shared.sessions[worker], evaluator: &evaluator, to: &sums)
+        try shared.samples.sample(sample), label: labels?[sample], session: shared.sessions[worker],
+        evaluator: &evaluator, to: &sums)
       if worker == 0 { line.update(sample + 1, of: shared.samples.sampleCount) }
     }
     results.set(block, sums)
   }
   line.finish()
-  return comparison.report(results.merged(comparison.emptySums()), sampleCount: samples.sampleCount)
+  var report = comparison.report(results.merged(comparison.emptySums()), sampleCount: samples.sampleCount)
+  if labels == nil { report.accuracy = nil }
+  return report
 }
 
 /// The sums of one block of samples.
@@ -110,12 +122,15 @@ struct ComparisonSums {
   /// By index of the model's output.
   var outputs: [ErrorSums]
   var agreements: [Int]
+  var accuracy = Accuracy()
 
   mutating func add(_ other: ComparisonSums) {
     for index in own.indices { own[index].add(other.own[index]) }
     for index in total.indices { total[index].add(other.total[index]) }
     for index in outputs.indices { outputs[index].add(other.outputs[index]) }
     for index in agreements.indices { agreements[index] += other.agreements[index] }
+    accuracy.float += other.accuracy.float
+    accuracy.integer += other.accuracy.integer
   }
 }
 
@@ -187,7 +202,8 @@ private struct LayerComparison: Sendable {
 
   /// Runs both models on one sample and adds the differences.
   func add(
-    _ inputs: [[Float]], session: Session, evaluator: inout ReferenceEvaluator, to sums: inout ComparisonSums
+    _ inputs: [[Float]], label: Int?, session: Session, evaluator: inout ReferenceEvaluator,
+    to sums: inout ComparisonSums
   ) throws(ModelError) {
     let found = integerValues(inputs, session)
     // From the inputs on, in float.
@@ -205,7 +221,12 @@ private struct LayerComparison: Sendable {
     for (index, output) in outputs.enumerated() {
       guard let place = places[graph.outputs[index]], let found = found[place] else { continue }
       sums.outputs[index].add(expected: output.values, found: found, range: range(model.outputs[index]))
-      if argmax(output.values) == argmax(found) { sums.agreements[index] += 1 }
+      let (floatPlace, integerPlace) = (argmax(output.values), argmax(found))
+      if floatPlace == integerPlace { sums.agreements[index] += 1 }
+      if index == 0, let label {
+        if floatPlace == label { sums.accuracy.float += 1 }
+        if integerPlace == label { sums.accuracy.integer += 1 }
+      }
     }
     // Each node on the values that the integer model had.
     var own = sums.own
@@ -281,7 +302,7 @@ private struct LayerComparison: Sendable {
     return VerifyReport(
       sampleCount: sampleCount, outputs: outputs,
       agreements: model.outputs.indices.map { model.outputs[$0].elementCount > 1 ? sums.agreements[$0] : nil },
-      layers: layers, unmatched: named.filter { places[$0] == nil }.count)
+      layers: layers, unmatched: named.filter { places[$0] == nil }.count, accuracy: sums.accuracy)
   }
 }
 

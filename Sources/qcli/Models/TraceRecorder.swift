@@ -65,7 +65,8 @@ final class TraceRecorder: @unchecked Sendable {
       let info = model.tensors[tensor]
       entries.append(
         .object([
-          ("name", .string(name)), ("file", .string(file)), ("shape", .integers(array.shape)),
+          ("name", .string(name)), ("source_index", info.sourceIndex.map { .integer($0) } ?? .null),
+          ("file", .string(file)), ("shape", .integers(array.shape)),
           ("type", .string(array.elementType.rawValue)), ("scale", .float(info.scale)),
           ("zero_point", .integer(info.zeroPoint)),
         ]))

@@ -23,6 +23,13 @@ extension VerifyReport {
       ])
     }
     text += table.text(indent: 2)
+    if let accuracy {
+      func line(_ kind: String, _ hits: Int) -> String {
+        let share = fixed(Double(hits) * 100 / Double(max(1, sampleCount)), decimals: 2)
+        return "  \(kind) accuracy \(share) % (\(grouped(hits)) of \(grouped(sampleCount)))\n"
+      }
+      text += "\n" + line("float", accuracy.float) + line("int8 ", accuracy.integer)
+    }
 
     var ranking = TextTable([
       ("#", .right), ("own dB", .right), ("total dB", .right), ("saturated", .right), ("op", .left), ("name", .left),
@@ -41,8 +48,12 @@ extension VerifyReport {
   }
 
   var json: JSON {
-    .object([
-      ("samples", .integer(sampleCount)),
+    var entries: [(key: String, value: JSON)] = [("samples", .integer(sampleCount))]
+    if let accuracy {
+      entries.append(("float_correct", .integer(accuracy.float)))
+      entries.append(("int8_correct", .integer(accuracy.integer)))
+    }
+    entries += [
       (
         "outputs",
         .array(
@@ -67,6 +78,7 @@ extension VerifyReport {
           })
       ),
       ("unmatched", .integer(unmatched)),
-    ])
+    ]
+    return .object(entries)
   }
 }

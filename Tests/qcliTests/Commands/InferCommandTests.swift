@@ -113,6 +113,7 @@ import Testing
           "tensors": [
             {
               "name": "serving/x:0",
+              "source_index": null,
               "file": "serving_x_0.npy",
               "shape": [3, 2, 2, 2],
               "type": "float32",

@@ -118,14 +118,16 @@ extension DepthwiseLoop {
     var offset = channel
     var result = output + channel
     for _ in 0..<pixelCount {
-      let a = tap(list, 0, offset, flip), b = tap(list, 1, offset, flip), c = tap(list, 2, offset, flip), d = tap(list, 3, offset, flip)
+      let a = tap(list, 0, offset, flip), b = tap(list, 1, offset, flip), c = tap(list, 2, offset, flip),
+        d = tap(list, 3, offset, flip)
       let ab0 = qk512_unpack_low8(a, b), ab1 = qk512_unpack_high8(a, b)
       let cd0 = qk512_unpack_low8(c, d), cd1 = qk512_unpack_high8(c, d)
       var s0 = qk512_dpbusd(start0, qk512_unpack_low16(ab0, cd0), w00)
       var s1 = qk512_dpbusd(start1, qk512_unpack_high16(ab0, cd0), w01)
       var s2 = qk512_dpbusd(start2, qk512_unpack_low16(ab1, cd1), w02)
       var s3 = qk512_dpbusd(start3, qk512_unpack_high16(ab1, cd1), w03)
-      let e = tap(list, 4, offset, flip), f = tap(list, 5, offset, flip), g = tap(list, 6, offset, flip), h = tap(list, 7, offset, flip)
+      let e = tap(list, 4, offset, flip), f = tap(list, 5, offset, flip), g = tap(list, 6, offset, flip),
+        h = tap(list, 7, offset, flip)
       let ef0 = qk512_unpack_low8(e, f), ef1 = qk512_unpack_high8(e, f)
       let gh0 = qk512_unpack_low8(g, h), gh1 = qk512_unpack_high8(g, h)
       s0 = qk512_dpbusd(s0, qk512_unpack_low16(ef0, gh0), w10)
@@ -151,7 +153,8 @@ extension Vec {
   /// How many of the channels from `channel` on were computed 64 at a time: 0 where that does not apply.
   @inline(__always)
   static func depthwiseWide(
-    _ loop: DepthwiseLoop, _ channel: Int, _ channels: Int, _ weights: UnsafePointer<Int8>, _ q: qk_channel_quantization,
+    _ loop: DepthwiseLoop, _ channel: Int, _ channels: Int, _ weights: UnsafePointer<Int8>,
+    _ q: qk_channel_quantization,
     _ output: UnsafeMutablePointer<Int8>
   ) -> Int {
     guard loop.tapCount == 9, channels &- channel >= 64 else { return 0 }

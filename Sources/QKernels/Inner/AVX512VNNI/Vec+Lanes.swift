@@ -53,4 +53,16 @@ extension Vec {
   @inline(__always) static func store32(_ a: Lanes, _ p: UnsafeMutablePointer<Int32>, _ left: Int) {
     if left >= 16 { qk512_store(p, a) } else { qk512_store_first32(p, a, Int32(truncatingIfNeeded: left)) }
   }
+
+  /// Adds the zero point and stores 64 elements; saturation at 16 bits comes first: what it cuts off is beyond the clamp.
+  @inline(__always)
+  static func store64(
+    _ a: Lanes, _ b: Lanes, _ c: Lanes, _ d: Lanes, _ zeroPoint: Int32, _ clamp: Clamp, _ p: UnsafeMutablePointer<Int8>
+  ) {
+    let z = qk512_set1_16(Int16(truncatingIfNeeded: zeroPoint))
+    let ab = qk512_adds16(qk512_packs32(a, b), z), cd = qk512_adds16(qk512_packs32(c, d), z)
+    qk512_store(
+      p,
+      qk512_clamp8(qk512_transpose4x4(qk512_packs16(ab, cd)), qk512_repeat128(clamp.low), qk512_repeat128(clamp.high)))
+  }
 }

@@ -37,7 +37,9 @@ enum Vec {
   }
 
   /// 16 channels x 4 weights.
-  @inline(__always) static func weights(_ p: UnsafePointer<Int8>) -> Weights { Lanes256(qk256_load(p), qk256_load(p + 32)) }
+  @inline(__always) static func weights(_ p: UnsafePointer<Int8>) -> Weights {
+    Lanes256(qk256_load(p), qk256_load(p + 32))
+  }
 
   /// 4 input bytes for all channels.
   @inline(__always) static func input(_ p: UnsafePointer<Int8>) -> Input {

@@ -76,6 +76,7 @@ QK_INLINE __m512i qk512_unpack_low8(__m512i a, __m512i b) { return _mm512_unpack
 QK_INLINE __m512i qk512_unpack_high8(__m512i a, __m512i b) { return _mm512_unpackhi_epi8(a, b); }
 QK_INLINE __m512i qk512_unpack_low16(__m512i a, __m512i b) { return _mm512_unpacklo_epi16(a, b); }
 QK_INLINE __m512i qk512_unpack_high16(__m512i a, __m512i b) { return _mm512_unpackhi_epi16(a, b); }
+QK_INLINE __m512i qk512_repeat128(__m128i a) { return _mm512_broadcast_i32x4(a); }
 QK_INLINE __m512i qk512_dpbusd(__m512i acc, __m512i u, __m512i s) { return _mm512_dpbusd_epi32(acc, u, s); }
 QK_INLINE __m512i qk512_odd(__m512i a) { return _mm512_srli_epi64(a, 32); }
 /* (a * m + 2^30) >> 31 of each lane, modd = the odd lanes of m moved down. */

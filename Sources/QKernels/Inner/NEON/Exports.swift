@@ -1,9 +1,16 @@
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+// inner_kernels.h documents these symbols.
+
 import QKernelsIntrinsics
 
 // The C symbols of this set.
 
-@implementation @c public func qk_neon_matmul(_ args: UnsafePointer<qk_matmul_args>!) { matmulTemplate(args, outputBytes: 1) }
-@implementation @c public func qk_neon_matmul16(_ args: UnsafePointer<qk_matmul_args>!) { matmulTemplate(args, outputBytes: 2) }
+@implementation @c public func qk_neon_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
+  matmulTemplate(args, outputBytes: 1)
+}
+@implementation @c public func qk_neon_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
+  matmulTemplate(args, outputBytes: 2)
+}
 @implementation @c public func qk_neon_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) { depthwiseTemplate(args) }
 @implementation @c public func qk_neon_add(_ args: UnsafePointer<qk_add_args>!) { addTemplate(args) }
 @implementation @c public func qk_neon_mul(_ args: UnsafePointer<qk_mul_args>!) { mulTemplate(args) }

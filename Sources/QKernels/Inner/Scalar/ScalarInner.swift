@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+// inner_kernels.h documents these symbols.
+
 import QKernelsIntrinsics
 
 // The readable specification of every primitive; never optimised. inner_kernels.h says what each computes.

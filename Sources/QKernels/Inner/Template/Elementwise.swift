@@ -28,6 +28,8 @@ struct AddendFactor {
   let general: UniformFactor
   let leftShift: Int32
   let isSplit: Bool
+  /// A factor of one half, which the operand of the larger scale has: `d << 19`.
+  let isHalf: Bool
   let high: Vec.Lanes
   let low: Vec.Lanes
   let rounding: Vec.Lanes
@@ -37,6 +39,7 @@ struct AddendFactor {
     general = UniformFactor(multiplier: multiplier, shift: shift)
     self.leftShift = leftShift
     isSplit = leftShift == 20 && shift <= 0
+    isHalf = leftShift == 20 && shift == 0 && multiplier == 1 << 30
     high = Vec.broadcast(multiplier &>> 11)
     low = Vec.broadcast(multiplier & 0x7FF)
     rounding = Vec.broadcast(1 << 10)
@@ -44,6 +47,7 @@ struct AddendFactor {
 
   @inline(__always) func rescaled(_ q: Vec.Lanes) -> Vec.Lanes {
     let d = Vec.difference(q, zeroPoint)
+    if isHalf { return Vec.shiftedLeft(d, 19) }
     if isSplit {
       let rest = Vec.shiftedRight(Vec.sum(Vec.product(d, low), rounding), 11)
       return Vec.dividedByPowerOfTwo(Vec.sum(Vec.product(d, high), rest), general.right)
@@ -52,29 +56,54 @@ struct AddendFactor {
   }
 }
 
-@inline(__always)
-func addTemplate(_ args: UnsafePointer<qk_add_args>) {
-  let args = args.pointee
-  let a = AddendFactor(
-    zeroPoint: args.aZeroPoint, multiplier: args.aMultiplier, shift: args.aShift, leftShift: args.leftShift)
-  let b = AddendFactor(
-    zeroPoint: args.bZeroPoint, multiplier: abs(args.bMultiplier), shift: args.bShift, leftShift: args.leftShift)
-  // A negative factor would round exact halves the other way.
-  let isSubtraction = args.bMultiplier < 0
-  let factor = UniformFactor(multiplier: args.outputMultiplier, shift: args.outputShift)
-  let zeroPoint = Vec.broadcast(args.outputZeroPoint)
-  let clamp = Vec.Clamp(args.outputMin, args.outputMax)
-  let count = Int(args.count)
+/// The arguments of an addition, in registers.
+private struct AddLoop {
+  let args: qk_add_args
+  let a: AddendFactor, b: AddendFactor
+  let factor: UniformFactor
+  /// b is subtracted: its rescaled value, rounded as if added, changes its sign.
+  let isSubtraction: Bool
   // A repeated operand is rescaled once.
-  let repeatedA = a.rescaled(Vec.broadcast(Int32(args.a[0])))
-  let repeatedB = b.rescaled(Vec.broadcast(Int32(args.b[0])))
-  var i = 0
-  while i < count {
-    let left = count &- i
+  let repeatedA: Vec.Lanes, repeatedB: Vec.Lanes
+
+  @inline(__always) init(_ args: qk_add_args) {
+    self.args = args
+    a = AddendFactor(
+      zeroPoint: args.aZeroPoint, multiplier: args.aMultiplier, shift: args.aShift, leftShift: args.leftShift)
+    b = AddendFactor(
+      zeroPoint: args.bZeroPoint, multiplier: abs(args.bMultiplier), shift: args.bShift, leftShift: args.leftShift)
+    isSubtraction = args.bMultiplier < 0
+    factor = UniformFactor(multiplier: args.outputMultiplier, shift: args.outputShift)
+    repeatedA = a.rescaled(Vec.broadcast(Int32(args.a[0])))
+    repeatedB = b.rescaled(Vec.broadcast(Int32(args.b[0])))
+  }
+
+  /// 16 results from element `i` on, `left` of which count, before the zero point.
+  @inline(__always) func block(_ i: Int, _ left: Int) -> Vec.Lanes {
     let x = args.aStep == 0 ? repeatedA : a.rescaled(Vec.widened(args.a + i, left))
     let y = args.bStep == 0 ? repeatedB : b.rescaled(Vec.widened(args.b + i, left))
-    let sum = isSubtraction ? Vec.difference(x, y) : Vec.sum(x, y)
-    Vec.store(Vec.sum(factor.requantized(sum), zeroPoint), clamp, args.output + i, left)
+    return factor.requantized(isSubtraction ? Vec.difference(x, y) : Vec.sum(x, y))
+  }
+}
+
+@inline(__always)
+func addTemplate(_ args: UnsafePointer<qk_add_args>) {
+  let loop = AddLoop(args.pointee)
+  let output = loop.args.output.unsafelyUnwrapped
+  let zeroPoint = Vec.broadcast(loop.args.outputZeroPoint)
+  let clamp = Vec.Clamp(loop.args.outputMin, loop.args.outputMax)
+  let count = Int(loop.args.count)
+  var i = 0
+  // Blocks of 64: four independent chains, and one store.
+  while count &- i >= 64 {
+    Vec.store64(
+      loop.block(i, 16), loop.block(i &+ 16, 16), loop.block(i &+ 32, 16), loop.block(i &+ 48, 16),
+      loop.args.outputZeroPoint, clamp, output + i)
+    i &+= 64
+  }
+  while i < count {
+    let left = count &- i
+    Vec.store(Vec.sum(loop.block(i, left), zeroPoint), clamp, output + i, left)
     i &+= 16
   }
 }

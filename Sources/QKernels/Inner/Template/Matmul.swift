@@ -186,7 +186,9 @@ struct MatmulLoop {
 
   /// All pixels of blocks `block ..< block + NB`, in tiles of the widest heights that fit.
   @inline(__always)
-  func column<let NB: Int, let MR: Int>(_ pixelCount: Int, _ block: Int, _ nb: InlineArray<NB, Void>, _ mr: InlineArray<MR, Void>) {
+  func column<let NB: Int, let MR: Int>(
+    _ pixelCount: Int, _ block: Int, _ nb: InlineArray<NB, Void>, _ mr: InlineArray<MR, Void>
+  ) {
     var pixel = 0
     while pixelCount &- pixel >= MR {
       tile(pixel, block, mr, nb)

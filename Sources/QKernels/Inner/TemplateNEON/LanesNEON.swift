@@ -88,10 +88,23 @@ extension Vec {
   }
   @inline(__always) static func larger(_ a: Bytes, _ b: Bytes) -> Bytes { qkn_max8(a, b) }
 
+  /// Adds the zero point and stores 64 elements.
+  @inline(__always)
+  static func store64(
+    _ a: Lanes, _ b: Lanes, _ c: Lanes, _ d: Lanes, _ zeroPoint: Int32, _ clamp: Clamp, _ p: UnsafeMutablePointer<Int8>
+  ) {
+    let z = broadcast(zeroPoint)
+    store(sum(a, z), clamp, p, 16)
+    store(sum(b, z), clamp, p + 16, 16)
+    store(sum(c, z), clamp, p + 32, 16)
+    store(sum(d, z), clamp, p + 48, 16)
+  }
+
   /// Wider than a block gains nothing here.
   @inline(__always)
   static func depthwiseWide(
-    _ loop: DepthwiseLoop, _ channel: Int, _ channels: Int, _ weights: UnsafePointer<Int8>, _ q: qk_channel_quantization,
+    _ loop: DepthwiseLoop, _ channel: Int, _ channels: Int, _ weights: UnsafePointer<Int8>,
+    _ q: qk_channel_quantization,
     _ output: UnsafeMutablePointer<Int8>
   ) -> Int { 0 }
 

@@ -1,0 +1,190 @@
+/* A program with one model in it, for any target: runs the samples of .npy files that are linked in, compares every
+ * output with the expected arrays bit by bit, runs the model's self-test, and exits with 0 or the number of the check that
+ * failed. Scripts/test-cross builds it with an exported model, for example
+ *
+ *   cc -Ibuild/HOST -IMODEL_FOLDER -DINPUT0='"x.npy"' -DEXPECTED0='"y.npy"' image.c MODEL_FOLDER/model.c ...
+ *
+ * SAMPLES: the highest number of samples to run; RUNS: how often the first one is run between the counting marks. */
+#include "model.h"
+
+#include "platform.h"
+
+#ifndef SAMPLES
+#define SAMPLES 1000000
+#endif
+
+#define INCLUDE(symbol, path)                                                                                       \
+  __asm__(".section .rodata.arrays,\"a\"\n.balign 64\n.global " #symbol "\n" #symbol ":\n.incbin \"" path "\"\n" \
+          ".global " #symbol "_end\n" #symbol "_end:\n.text\n");                                                    \
+  extern const uint8_t symbol[], symbol##_end[];
+
+INCLUDE(input0, INPUT0)
+INCLUDE(expected0, EXPECTED0)
+#ifdef INPUT1
+INCLUDE(input1, INPUT1)
+#endif
+#ifdef INPUT2
+INCLUDE(input2, INPUT2)
+#endif
+#ifdef EXPECTED1
+INCLUDE(expected1, EXPECTED1)
+#endif
+#ifdef EXPECTED2
+INCLUDE(expected2, EXPECTED2)
+#endif
+
+/* The elements of a .npy file in C order, float32 or an integer type. */
+typedef struct {
+  const uint8_t *data;
+  size_t bytes;
+  int is_float;
+  int size;
+} array;
+
+static array parse(const uint8_t *file, const uint8_t *end) {
+  array a = {0, 0, 0, 0};
+  const uint8_t *header = file + 10;
+  size_t length = file[8] + 256u * file[9];
+  const uint8_t *data = header + length;
+  for (const uint8_t *p = header; p + 4 < data; p++) {
+    if ((p[0] == '<' || p[0] == '|') && (p[1] == 'f' || p[1] == 'i') && p[2] >= '1' && p[2] <= '8') {
+      a.is_float = p[1] == 'f';
+      a.size = p[2] - '0';
+    }
+  }
+  a.data = data;
+  a.bytes = (size_t)(end - data);
+  return a;
+}
+
+static size_t sample_count(array a, const qk_tensor *tensor) {
+  return a.bytes / ((size_t)a.size * (size_t)tensor->element_count);
+}
+
+static void copy(void *to, const uint8_t *from, size_t count) {
+  uint8_t *bytes = to;
+  while (count--) *bytes++ = *from++;
+}
+
+/* The value at `index` of an array whose type is the tensor's own or float32. */
+static int32_t integer(array a, size_t index) {
+  int32_t value = 0;
+  copy(&value, a.data + index * (size_t)a.size, (size_t)a.size);
+  return a.size == 1 ? (int8_t)value : a.size == 2 ? (int16_t)value : value;
+}
+
+static void fill(const qk_tensor *tensor, array a, size_t sample) {
+  for (int32_t i = 0; i < tensor->element_count; i++) {
+    size_t index = sample * (size_t)tensor->element_count + (size_t)i;
+    int32_t value;
+    if (a.is_float) {
+      float real;
+      copy(&real, a.data + index * 4, 4);
+      value = qk_quantize_value(tensor, real);
+    } else {
+      value = integer(a, index);
+    }
+    qk_set(tensor, qk_stored_index(tensor, i), value);
+  }
+}
+
+static int equals(const qk_tensor *tensor, array a, size_t sample) {
+  for (int32_t i = 0; i < tensor->element_count; i++) {
+    size_t index = sample * (size_t)tensor->element_count + (size_t)i;
+    int32_t value = qk_get(tensor, qk_stored_index(tensor, i));
+    if (a.is_float) {
+      float real = qk_dequantize_value(tensor, value);
+      uint32_t bits = 0, expected = 0;
+      copy(&bits, (const uint8_t *)&real, 4);
+      copy(&expected, a.data + index * 4, 4);
+      if (bits != expected) return 0;
+    } else if (value != integer(a, index)) {
+      return 0;
+    }
+  }
+  return 1;
+}
+
+/* The memory that the model was planned for and not a byte more; canaries on both sides. */
+#define CANARY 32
+static _Alignas(QK_ALIGNMENT) uint8_t arena[CANARY + MODEL_ARENA_BYTES + CANARY];
+static _Alignas(QK_ALIGNMENT) uint8_t state[CANARY + MODEL_STATE_BYTES + CANARY];
+
+static int intact(const uint8_t *memory, size_t size) {
+  for (size_t i = 0; i < CANARY; i++) {
+    if (memory[i] != 0xA5 || memory[CANARY + size + i] != 0xA5) return 0;
+  }
+  return 1;
+}
+
+__attribute__((noinline, used)) void count_begin(void) { __asm__ volatile("" ::: "memory"); }
+__attribute__((noinline, used)) void count_end(void) { __asm__ volatile("" ::: "memory"); }
+
+int main(void) {
+  static qk_context context;
+  static qk_tensor inputs[3], outputs[3];
+  array given[3], wanted[3];
+  int32_t input_count, output_count, failing;
+  size_t samples;
+  for (size_t i = 0; i < CANARY; i++) {
+    arena[i] = arena[CANARY + MODEL_ARENA_BYTES + i] = 0xA5;
+    state[i] = state[CANARY + MODEL_STATE_BYTES + i] = 0xA5;
+  }
+  if (qk_version() != QK_VERSION) return 2;
+  if (qk_model_verify_with(model_bytes, MODEL_BYTES - 1, model_kernels, MODEL_KERNEL_COUNT) != QK_WRONG_SIZE) return 3;
+  if (qk_model_verify_with(model_bytes, MODEL_BYTES, model_kernels, MODEL_KERNEL_COUNT) != QK_OK) return 4;
+  if (qk_init_with(&context, model_bytes, arena + CANARY, MODEL_ARENA_BYTES, state + CANARY, MODEL_STATE_BYTES,
+                   model_kernels, MODEL_KERNEL_COUNT) != QK_OK) {
+    return 4;
+  }
+  if (qk_arena_size(model_bytes) != MODEL_ARENA_BYTES || qk_state_size(model_bytes) != MODEL_STATE_BYTES) return 5;
+  input_count = qk_input_count(model_bytes);
+  output_count = qk_output_count(model_bytes);
+  given[0] = parse(input0, input0_end);
+  wanted[0] = parse(expected0, expected0_end);
+#ifdef INPUT1
+  given[1] = parse(input1, input1_end);
+#endif
+#ifdef INPUT2
+  given[2] = parse(input2, input2_end);
+#endif
+#ifdef EXPECTED1
+  wanted[1] = parse(expected1, expected1_end);
+#endif
+#ifdef EXPECTED2
+  wanted[2] = parse(expected2, expected2_end);
+#endif
+  for (int32_t i = 0; i < input_count; i++) {
+    if (qk_input(&context, i, &inputs[i]) != QK_OK) return 6;
+  }
+  for (int32_t i = 0; i < output_count; i++) {
+    if (qk_output(&context, i, &outputs[i]) != QK_OK) return 7;
+  }
+  samples = sample_count(given[0], &inputs[0]);
+  if (samples == 0 || samples != sample_count(wanted[0], &outputs[0])) return 8;
+#ifdef RUNS
+  for (int run = 0; run < RUNS; run++) {
+    for (int32_t i = 0; i < input_count; i++) fill(&inputs[i], given[i], 0);
+    qk_reset(&context);
+    count_begin();
+    qk_run(&context);
+    count_end();
+  }
+#endif
+  for (size_t sample = 0; sample < samples && sample < SAMPLES; sample++) {
+    for (int32_t i = 0; i < input_count; i++) fill(&inputs[i], given[i], sample);
+    qk_reset(&context);
+    qk_run(&context);
+    for (int32_t i = 0; i < output_count; i++) {
+      if (!equals(&outputs[i], wanted[i], sample)) return 9;
+    }
+  }
+  switch (qk_selftest(&context, &failing)) {
+    case QK_OK: if (failing != -1) return 10; break;
+    case QK_BAD_ARGUMENT: break; /* the model carries none */
+    default: return 11;
+  }
+  if (!intact(arena, MODEL_ARENA_BYTES) || !intact(state, MODEL_STATE_BYTES)) return 12;
+  platform_print("ok\n");
+  return 0;
+}

@@ -154,6 +154,14 @@ extension Lowering {
       guard bias.allSatisfy({ Int32(exactly: $0) != nil }), multipliers.allSatisfy({ $0.shift <= 14 }) else {
         throw ModelError(.unsupported, "a bias or factor of \(label(node.inputs[index] ?? 0)) is too large")
       }
+      for (row, sum) in sums.enumerated() {
+        let products = sum.range(inputs: operand.type.range, zeroPoint: 0)
+        let largest = Double(max(products.lowerBound.magnitude, products.upperBound.magnitude) + bias[row].magnitude)
+        // What exceeds 32 bits after requantization would be cut off instead of saturated.
+        guard largest * multipliers[row].value < 0x1p30 else {
+          throw ModelError(.unsupported, "row \(row) of \(label(node.inputs[index] ?? 0)) is too large")
+        }
+      }
     }
     let gates = Operand(
       id: operand.id, shape: [rows], type: .int16,
@@ -195,6 +203,10 @@ extension Lowering {
     let multipliers = (0..<count).map { index in
       let scale = quantization.scales[quantization.scales.count == 1 ? 0 : index]
       return FixedPointMultiplier(nearest: Double(scale) * cellScale / 0x1p-12)
+    }
+    // A product P·c may have 31 bits: there is none for a left shift.
+    guard graph.origin != .float || multipliers.allSatisfy({ $0.shift <= 0 }) else {
+      throw ModelError(.unsupported, "the peepholes, \(label(id)), are too large for the range of the cell state")
     }
     params.peepholes = builder.constant(values)
     params.peepholeMultiplier = builder.constant(multipliers.map(\.multiplier))

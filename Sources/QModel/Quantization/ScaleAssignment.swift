@@ -239,7 +239,10 @@ extension ScaleAssignment {
 
   /// The int8 form of the hidden state.
   private func hiddenQuantization(_ node: Node, _ op: RecurrentOp) throws(ModelError) -> TensorQuantization {
-    TensorQuantization(int8: try range(inside: node, op, .hidden, ranges.chosen))
+    var result = TensorQuantization(int8: try range(inside: node, op, .hidden, ranges.chosen))
+    // Below this the factors to it would be more than 1, and their products could leave 32 bits.
+    result.scales[0] = max(result.scale, op.boundsHidden ? 0x1p-30 : 0x1p-15)
+    return result
   }
 
   /// Gives the results of a recurrent node that are int16 tensors of their own, and decides their scales.

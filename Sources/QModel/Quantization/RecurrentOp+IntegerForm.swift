@@ -13,6 +13,10 @@ extension RecurrentOp {
     }
   }
 
+  /// The least scale of the hidden state whose factors keep all products in 32 bits: with relu on the way from the cell to
+  /// the hidden state the factor is 2^-15 · cell scale / hidden scale, and the cell's scale may be 1.
+  var leastHiddenScale: Float { gateCount == 4 && !boundsHidden ? 0x1p-15 : 0x1p-30 }
+
   /// Throws unless the integer kernels have this layer's activations, the same in both directions.
   func requireIntegerForm() throws(ModelError) {
     let functions = activations[0]

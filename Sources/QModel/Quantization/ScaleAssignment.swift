@@ -240,8 +240,7 @@ extension ScaleAssignment {
   /// The int8 form of the hidden state.
   private func hiddenQuantization(_ node: Node, _ op: RecurrentOp) throws(ModelError) -> TensorQuantization {
     var result = TensorQuantization(int8: try range(inside: node, op, .hidden, ranges.chosen))
-    // Below this the factors to it would be more than 1, and their products could leave 32 bits.
-    result.scales[0] = max(result.scale, op.boundsHidden ? 0x1p-30 : 0x1p-15)
+    result.scales[0] = max(result.scale, op.leastHiddenScale)
     return result
   }
 
@@ -259,7 +258,7 @@ extension ScaleAssignment {
     if case .gru = op.cell {
       wide = TensorQuantization(powerOfTwoInt16: hidden, reserve: 1)
     } else {
-      wide = TensorQuantization(int16: hidden, limit: op.boundsHidden ? 1 : .infinity)
+      wide = TensorQuantization(int16: hidden, limit: op.boundsHidden ? 1 : .infinity, leastScale: op.leastHiddenScale)
     }
     var following: [Node] = []
     func separate(_ index: Int, _ quantization: TensorQuantization) {

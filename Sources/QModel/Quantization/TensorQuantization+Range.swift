@@ -33,10 +33,10 @@ extension TensorQuantization {
   }
 
   /// The int16 form of an interval, symmetric, with a quarter of it in reserve, but not beyond `limit`.
-  init(int16 range: ValueRange, limit: Float) {
+  init(int16 range: ValueRange, limit: Float, leastScale: Float) {
     let magnitude = min(Double(max(range.low.magnitude, range.high.magnitude)) * 1.25, Double(limit))
     let scale = Float(min(magnitude / 32767, Double(Float.greatestFiniteMagnitude)))
-    self.init(scale: magnitude == 0 ? 0x1p-15 : max(scale, 0x1p-30), zeroPoint: 0)
+    self.init(scale: magnitude == 0 ? 1 : max(scale, leastScale), zeroPoint: 0)
   }
 
   /// The integer nearest to a real value: ties away from zero, saturated to int16.

@@ -57,6 +57,19 @@ public final class Session {
   /// Sets recurrent state to its initial values.
   public func reset() { runner.reset() }
 
+  /// The recurrent state as plain bytes; empty for a model without.
+  public var savedState: [UInt8] { [UInt8](state.prefix(model.stateByteCount)) }
+
+  /// Continues from a state that ``savedState`` gave.
+  ///
+  /// - Throws: `ModelError.Kind.mismatch` for bytes that are not as many as the model's state.
+  public func restore(state bytes: [UInt8]) throws(ModelError) {
+    guard bytes.count == model.stateByteCount else {
+      throw ModelError(.mismatch, "the state has \(bytes.count) bytes, expected \(model.stateByteCount)")
+    }
+    state.copyBytes(from: bytes)
+  }
+
   /// Runs every step. Write all inputs before: a run reuses their memory.
   public func run() { runner.run() }
 

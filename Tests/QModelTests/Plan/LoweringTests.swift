@@ -81,6 +81,44 @@ struct LoweringTests {
     #expect(session.steps.count > 90)
   }
 
+  @Test(arguments: [
+    RecurrentOp.Cell.lstm(coupledGates: false), .gru(linearBeforeReset: true), .gru(linearBeforeReset: false), .rnn,
+  ]) func stateCarriesARecurrentLayerFromRunToRun(cell: RecurrentOp.Cell) throws {
+    let steps = 11, depth = 5
+    let graph = try SampleGraphs.recurrent(cell, steps: steps, depth: depth)
+    // The same layer for one step at a time.
+    var single = graph
+    for id in single.tensors.indices where single.tensors[id].shape.first == steps { single.tensors[id].shape[0] = 1 }
+    let whole = try Session(bytes: try CompiledModel(QuantizedGraph(graph), options: CompileOptions()).bytes)
+    let stepwise = try Session(bytes: try CompiledModel(QuantizedGraph(single), options: CompileOptions()).bytes)
+    #expect(whole.model.stateByteCount > 0)
+    #expect(whole.model.tensors.contains { $0.name?.hasSuffix(".hidden") == true })
+    var maker = SampleGraph(seed: 5, origin: .float)
+    maker.graph = graph
+    let sample = maker.sample().integers[0]
+    whole.setInput(0, integers: sample)
+    whole.run()
+    let expected = whole.integers(ofOutput: 0), last = whole.integers(ofOutput: 1)
+    func walk(_ range: Range<Int>) -> [Int] {
+      range.flatMap { step in
+        stepwise.setInput(0, integers: Array(sample[step * depth..<(step + 1) * depth]))
+        stepwise.run()
+        return stepwise.integers(ofOutput: 0)
+      }
+    }
+    #expect(walk(0..<steps) == expected)
+    #expect(stepwise.integers(ofOutput: 1) == last)
+    // A reset starts again; a saved state continues in its middle.
+    stepwise.reset()
+    var found = walk(0..<4)
+    let state = stepwise.savedState
+    _ = walk(0..<3)
+    try stepwise.restore(state: state)
+    found += walk(4..<steps)
+    #expect(found == expected)
+    #expect(throws: ModelError.self) { try stepwise.restore(state: Array(state.dropLast())) }
+  }
+
   @Test func sumsThatCouldLeave32BitsAreRefused() throws {
     var g = SampleGraph(seed: 1, origin: .float)
     let x = g.input([1, 4])

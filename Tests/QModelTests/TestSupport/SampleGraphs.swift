@@ -286,6 +286,29 @@ enum SampleGraphs {
     return g.graph
   }
 
+  /// One forward layer on its own; outputs are all hidden states and the last one.
+  static func recurrent(_ cell: RecurrentOp.Cell, steps: Int, depth: Int) throws -> Graph {
+    var g = SampleGraph(seed: 3, origin: .float)
+    let x = g.input([steps, 1, depth])
+    let op = RecurrentOp(cell: cell, direction: .forward, hiddenSize: 6)
+    let rows = op.gateCount * 6
+    let w = g.weights([1, rows, depth], axis: 1), r = g.weights([1, rows, 6], axis: 1)
+    let unit = TensorQuantization(scale: 1 / 128, zeroPoint: 3)
+    var types: [ElementType] = [.int8, .int8], quantizations = [unit, unit]
+    switch cell {
+    case .lstm:
+      types.append(.int16)
+      quantizations.append(TensorQuantization(scale: 0x1p-11, zeroPoint: 0))
+    case .gru:
+      types[1] = .int16
+      quantizations[1] = TensorQuantization(scale: 0x1p-15, zeroPoint: 0)
+    case .rnn: break
+    }
+    let outputs = try g.node(.recurrent(op), [x, w, r], types: types, quantizations: quantizations)
+    g.graph.outputs = [outputs[0], outputs[1]]
+    return g.graph
+  }
+
   /// One layer of each cell, the LSTM in both directions.
   private static func recurrent(_ g: inout SampleGraph, _ sequence: TensorID) throws -> [TensorID] {
     var keep: [TensorID] = []

@@ -15,7 +15,8 @@ func runSamples(
   let count = samples.sampleCount
   let workers = max(1, min(threads, count))
   var sessions: [Session] = []
-  for _ in 0..<workers { sessions.append(try Session(model)) }
+  let set = try chosenInstructionSet()
+  for _ in 0..<workers { sessions.append(try Session(model, set: set)) }
   let outputs = zip(model.outputs, outputLayouts(of: model.outputs, inputs: model.inputs)).map { info, layout in
     ArrayBuilder(info, layout: layout, sampleCount: count, isRaw: isRaw)
   }

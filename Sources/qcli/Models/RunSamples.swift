@@ -17,10 +17,10 @@ func runSamples(
   var sessions: [Session] = []
   let set = try chosenInstructionSet()
   for _ in 0..<workers { sessions.append(try Session(model, set: set)) }
-  let outputs = zip(model.outputs, outputLayouts(of: model.outputs, inputs: model.inputs)).map { info, layout in
-    ArrayBuilder(info, layout: layout, sampleCount: count, isRaw: isRaw)
+  let outputs = try zip(model.outputs, outputLayouts(of: model.outputs, inputs: model.inputs)).map { info, layout in
+    try ArrayBuilder(info, layout: layout, sampleCount: count, isRaw: isRaw)
   }
-  trace?.prepare(sampleCount: count)
+  try trace?.prepare(sampleCount: count)
 
   let line = SharedProgress(progress)
   // Sessions are used by one worker each, and every sample writes its own part of the builders.

@@ -163,7 +163,7 @@ extension Lowering {
   }
 
   /// Adds the step of a layer with one input and one output.
-  private mutating func layerStep<Params: BitwiseCopyable>(
+  mutating func layerStep<Params: BitwiseCopyable>(
     _ code: OpCode, _ params: Params, _ input: Operand, _ output: Operand, _ scratch: Int?
   ) throws(ModelError) {
     guard let scratch else { throw ModelError(.unsupported, "the layer needs more than 2 GiB") }

@@ -1,6 +1,7 @@
 import QKernels
 
-// Ops that only move elements. They keep scale and zero point: operands that differ are requantized first.
+// Ops that only move elements (or mix neighbours). They keep scale and zero point: where those of the output differ from an
+// input's, one of them is requantized.
 extension Lowering {
   mutating func lowerReshape(_ node: Node) throws(ModelError) {
     let input = try input(node, 0), output = try output(node)
@@ -96,7 +97,7 @@ extension Lowering {
   mutating func lowerResize(_ node: Node, _ op: ResizeOp) throws(ModelError) {
     let input = try input(node, 0), output = try output(node)
     guard input.type == output.type else { throw unsupportedTypes(input, output) }
-    let source = try matching(input, output)
+    let source = try existing(input.id)
     let rows = ResizeAxis(op, input: input.shape[1], output: output.shape[1], scale: op.scaleHeight)
     let columns = ResizeAxis(op, input: input.shape[2], output: output.shape[2], scale: op.scaleWidth)
     let isReference = graph.origin == .quantizedTFLite
@@ -104,14 +105,18 @@ extension Lowering {
     case .nearest:
       let params = ResizeNearestParams(
         rows: builder.constant(rows.nearest(isReference)), columns: builder.constant(columns.nearest(isReference)))
-      builder.step(.resizeNearest, params, inputs: [source], outputs: [try activation(output.id)])
+      try compute(output, in: input.quantization) { lowering, target in
+        lowering.builder.step(.resizeNearest, params, inputs: [source], outputs: [target])
+      }
     case .bilinear:
       try require(input, .int8)
       func flat(_ samples: [ResizeSample]) -> [Int32] { samples.flatMap { [$0.lower, $0.upper, $0.fraction] } }
       let params = ResizeBilinearParams(
         rows: builder.constant(flat(rows.bilinear(isReference))),
         columns: builder.constant(flat(columns.bilinear(isReference))))
-      builder.step(.resizeBilinear, params, inputs: [source], outputs: [try activation(output.id)])
+      try compute(output, in: input.quantization) { lowering, target in
+        lowering.builder.step(.resizeBilinear, params, inputs: [source], outputs: [target])
+      }
     }
   }
 

@@ -47,10 +47,10 @@ extension Lowering {
 
   /// Computes an output whose natural quantization is another one than the graph's: into a temporary, then requantized.
   mutating func compute(
-    _ output: Operand, in natural: TensorQuantization, _ step: (inout Lowering, _ target: Int) throws(ModelError) -> Void
+    _ output: Operand, in natural: TensorQuantization?, _ step: (inout Lowering, _ target: Int) throws(ModelError) -> Void
   ) throws(ModelError) {
     let target = try activation(output.id)
-    guard graph.origin == .float, output.quantization != natural else { return try step(&self, target) }
+    guard graph.origin == .float, let natural, output.quantization != natural else { return try step(&self, target) }
     _ = try quantized(output)
     let temporary = builder.add(
       PlanTensor(shape: output.shape, type: output.type, scale: natural.scale, zeroPoint: natural.zeroPoint))

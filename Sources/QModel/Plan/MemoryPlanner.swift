@@ -28,7 +28,7 @@ enum MemoryPlanner {
   /// Up to this many blocks all orders are searched, with pruning.
   private static let exactLimit = 7
   /// Steps of first fit that the exchange of blocks may cost.
-  private static let searchBudget = 5_000_000
+  private static let searchBudget = 1_000_000
 
   static func plan(_ requests: [MemoryRequest]) -> MemoryPlan {
     if requests.isEmpty { return MemoryPlan(offsets: [], byteCount: 0) }
@@ -90,7 +90,7 @@ enum MemoryPlanner {
     var order = startOrder
     var random = SplitMix64(seed: 0x51_4B4D)
     let count = order.count
-    var rounds = min(1000, searchBudget / max(1, fit.cost))
+    var rounds = min(400, searchBudget / max(1, fit.cost))
     while rounds > 0, best.byteCount > bound {
       rounds -= 1
       var candidate = order

@@ -86,7 +86,8 @@ public struct StepInfo: Sendable, Equatable {
   /// Tensor indices of the operands and results.
   public let inputs: [Int]
   public let outputs: [Int]
-  /// The results and every other view of their memory: all tensors whose values are known once the step ran.
+  /// The results, states that the step changed, and every other view of their memory: all tensors whose values are known
+  /// once it ran.
   public let values: [Int]
 
   /// A description of a step record.

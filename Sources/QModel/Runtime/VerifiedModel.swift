@@ -40,8 +40,9 @@ public final class VerifiedModel: @unchecked Sendable {
     self.inputs = (0..<Int(header.inputCount)).map { tensors[view.input($0)] }
     self.outputs = (0..<Int(header.outputCount)).map { tensors[view.output($0)] }
     let views = VerifiedModel.views(view)
+    let results = VerifiedModel.results(view, views)
     self.inputValues = (0..<Int(header.inputCount)).flatMap { [view.input($0)] + (views[view.input($0)] ?? []) }
-    self.steps = (0..<Int(header.stepCount)).compactMap { VerifiedModel.stepInfo(view, $0, tensors, views) }
+    self.steps = (0..<Int(header.stepCount)).compactMap { VerifiedModel.stepInfo(view, $0, tensors, results[$0]) }
     self.provenance = String(
       decoding: UnsafeRawBufferPointer(
         start: base + Int(header.provenanceOffset), count: Int(header.provenanceByteCount)), as: UTF8.self)
@@ -108,18 +109,51 @@ public final class VerifiedModel: @unchecked Sendable {
     return views
   }
 
+  /// For each step, the tensors whose final values it computes: its outputs, states that it changes in place, and the views
+  /// of both. A state in the arena is first set by another step; its views belong to the one that changes it last.
+  private static func results(_ view: ModelView, _ views: [Int: [Int]]) -> [[Int]] {
+    let count = Int(view.header.pointee.stepCount)
+    let written = (0..<count).map { index in
+      let step = view.step(index).pointee
+      let operands = (0..<Int(step.inputCount + step.outputCount)).map { view.operand(Int(step.operands) + $0) }
+      let states = OpCode(rawValue: step.code)?.stateOperands(inputCount: Int(step.inputCount)) ?? 0..<0
+      return operands[Int(step.inputCount)...] + operands[states]
+    }
+    var lastWriter: [Int: Int] = [:]
+    for (index, tensors) in written.enumerated() {
+      for tensor in tensors { lastWriter[tensor] = index }
+    }
+    return written.enumerated().map { index, tensors in
+      tensors.filter { lastWriter[$0] == index }.flatMap { [$0] + (views[$0] ?? []) }
+    }
+  }
+
   private static func stepInfo(
-    _ view: ModelView, _ index: Int, _ tensors: [TensorInfo], _ views: [Int: [Int]]
+    _ view: ModelView, _ index: Int, _ tensors: [TensorInfo], _ values: [Int]
   ) -> StepInfo? {
     let record = view.step(index).pointee
     guard let code = OpCode(rawValue: record.code) else { return nil }
     let first = Int(record.operands), inputCount = Int(record.inputCount), outputCount = Int(record.outputCount)
     let inputs = (0..<inputCount).map { view.operand(first + $0) }
     let outputs = (0..<outputCount).map { view.operand(first + inputCount + $0) }
-    let name = outputs.flatMap { [$0] + (views[$0] ?? []) }.lazy.compactMap { tensors[$0].name }.first
+    let name = values.lazy.compactMap { tensors[$0].name }.first
     return StepInfo(
       name: name, code: code, macs: stepMacs(view, record, code, inputs.map { tensors[$0] }, outputs.map { tensors[$0] }),
-      inputs: inputs, outputs: outputs, values: outputs.flatMap { [$0] + (views[$0] ?? []) })
+      inputs: inputs, outputs: outputs, values: values)
+  }
+}
+
+extension OpCode {
+  /// The positions of inputs that the op changes in place.
+  func stateOperands(inputCount: Int) -> Range<Int> {
+    switch self {
+    case .svdf, .lstm, .gru, .rnn: 1..<max(1, inputCount)
+    case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .averagePool2D, .maxPool2D, .mean,
+      .add, .mul, .maximumMinimum, .lookup, .softmax, .logSoftmax, .prelu, .requantize, .pad, .concatenation, .slice,
+      .transpose, .copy, .resizeNearest, .resizeBilinear, .conv2DInt16, .depthwiseConv2DInt16, .transposeConv2DInt16,
+      .fullyConnectedInt16, .batchMatMulInt16, .addInt16, .mulInt16, .logisticTanhInt16, .leakyReluInt16, .softmaxInt16:
+      0..<0
+    }
   }
 }
 

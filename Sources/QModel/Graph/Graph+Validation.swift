@@ -49,14 +49,14 @@ extension Graph {
       throw ModelError(.malformed, "\(name): batch axis \(axis) does not exist")
     }
     guard let quantization = tensor.quantization else { return }
-    let expected: Int
+    var expected = 1
     if let axis = quantization.axis {
       guard tensor.shape.indices.contains(axis) else {
         throw ModelError(.malformed, "\(name): quantization axis \(axis) does not exist")
       }
       expected = tensor.shape[axis]
-    } else {
-      expected = 1
+      let rows = tensor.shape[...axis].reduce(1, *)
+      if quantization.scales.count == rows { expected = rows }
     }
     guard quantization.scales.count == expected, quantization.zeroPoints.count == expected else {
       throw ModelError(
@@ -121,7 +121,7 @@ extension GraphTensor {
     guard let integers = data.integers else { return nil }
     guard let quantization else { return FloatTensor(shape: shape, values: integers.map { Float($0) }) }
     let inner = quantization.axis.map { shape[($0 + 1)...].reduce(1, *) } ?? 1
-    let channels = quantization.axis.map { shape[$0] } ?? 1
+    let channels = quantization.axis == nil ? 1 : quantization.scales.count
     let values = integers.enumerated().map { index, value in
       let channel = index / inner % channels
       // In Double, where the difference of any two integers of a file is safe.

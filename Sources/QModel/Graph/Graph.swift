@@ -125,9 +125,10 @@ public enum TensorData: Sendable, Equatable {
   }
 }
 
-/// `real = scale × (q − zeroPoint)`, for the whole tensor or for each index of one axis.
+/// `real = scale × (q − zeroPoint)`, for the whole tensor, for each index of one axis, or for each row: each index of all
+/// axes up to one (recurrent weights [D,G·H,K] have D·G·H scales along axis 1).
 public struct TensorQuantization: Sendable, Equatable {
-  /// One scale, or one per index of `axis`; finite and positive.
+  /// One scale, one per index of `axis`, or one per index of all axes up to `axis`; finite and positive.
   public var scales: [Float]
   /// As many as scales.
   public var zeroPoints: [Int]

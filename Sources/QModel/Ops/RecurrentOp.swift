@@ -121,6 +121,7 @@ extension RecurrentOp: GraphOp {
     var cellState = inputs.optionalOperand(6) ?? FloatTensor(shape: stateShape, repeating: 0)
     for direction in 0..<directionCount {
       var layer = RecurrentLayer(self, direction: direction, operands: inputs)
+      layer.roundHidden = context.roundHidden
       layer.run(input, observe: context.observeInternal)
       let steps = layer.hiddenThroughTime.count / (batch * hiddenSize) - 1
       let block = batch * hiddenSize
@@ -155,6 +156,8 @@ private struct RecurrentLayer {
   let recurrentBias: [Float]
   /// [3·H] or empty.
   let peepholes: [Float]
+  /// See ``EvaluationContext/roundHidden``.
+  var roundHidden: ((inout [Float]) -> Void)?
   /// [N, H] each.
   var hidden: [Float]
   var cell: [Float]
@@ -197,7 +200,9 @@ private struct RecurrentLayer {
       let time = isReverse ? steps - 1 - step : step
       let first = time * batch * rows
       let fromInput = Array(inputProduct[first..<first + batch * rows])
-      var fromState = Self.product(hidden, rows: batch, depth: size, recurrentWeights, columns: rows)
+      var operand = hidden
+      roundHidden?(&operand)
+      var fromState = Self.product(operand, rows: batch, depth: size, recurrentWeights, columns: rows)
       var gates = [Float](repeating: 0, count: batch * rows)
       var resets = [Float](repeating: 0, count: observe == nil ? 0 : batch * size)
       switch op.cell {
@@ -302,7 +307,8 @@ private struct RecurrentLayer {
       let update = (0..<size).map { gate(0, $0, sample) }
       let reset = (0..<size).map { gate(1, $0, sample) }
       if !linearBeforeReset {
-        let kept = (0..<size).map { Float(reset[$0] * Double(hidden[sample * size + $0])) }
+        var kept = (0..<size).map { Float(reset[$0] * Double(hidden[sample * size + $0])) }
+        roundHidden?(&kept)
         let hiddenRows = Array(recurrentWeights[2 * size * size..<3 * size * size])
         let product = Self.product(kept, rows: 1, depth: size, hiddenRows, columns: size)
         for unit in 0..<size { fromState[sample * 3 * size + 2 * size + unit] = product[unit] }

@@ -96,6 +96,7 @@ extension Lowering {
       // The sums that are not cut off must reach the hidden state's end, with a reserve for parts that cancel each other.
       let largest = Double(output.scale) * Double(output.type.range.upperBound - output.zeroPoint)
       while 32767 * gateUnit < 4 * largest { gateUnit *= 2 }
+      while 32767 * gateUnit > 8 * largest, gateUnit > 0x1p-40 { gateUnit /= 2 }
     }
     let unit = activation == .relu ? gateUnit : 0x1p-15
     let factor = FixedPointMultiplier(nearest: unit / Double(output.scale))
@@ -202,11 +203,15 @@ extension Lowering {
 
   // MARK: - State
 
-  /// The quantization of a state: that of its initial value, else of its final one.
+  /// The quantization of a state: that of its variable or constant initial value, else of its final one.
   private func stateQuantization(
     _ node: Node, operand: Int, output: Int
   ) throws(ModelError) -> TensorQuantization? {
-    if operand < node.inputs.count, let id = node.inputs[operand] { return graph.tensors[id].quantization }
+    if operand < node.inputs.count, let id = node.inputs[operand],
+      graph.tensors[id].isVariable || graph.tensors[id].isConstant
+    {
+      return graph.tensors[id].quantization
+    }
     return output < node.outputs.count ? graph.tensors[node.outputs[output]].quantization : nil
   }
 
@@ -217,42 +222,40 @@ extension Lowering {
     return Int(scale.exponent)
   }
 
-  /// The memory that a step keeps a state in: the variable tensor itself, or a copy of the initial value in the arena.
+  /// The memory that a step keeps a state in.
+  ///
+  /// A state that starts at zero, at a constant or as a variable tensor is in the state buffer: kept from one run to the
+  /// next until it is reset. One that the model is given with every run is a copy of what is given.
   private mutating func recurrentState(
     _ node: Node, operand index: Int, _ shape: [Int], _ type: StoredType, _ quantization: TensorQuantization
   ) throws(ModelError) -> Int {
-    guard index < node.inputs.count, let id = node.inputs[index] else {
-      let zero = builder.constant([Int](repeating: quantization.zeroPoint, count: shape.reduce(1, *)), as: type)
-      let source = builder.add(
-        PlanTensor(
-          shape: shape, type: type, scale: quantization.scale, zeroPoint: quantization.zeroPoint, place: .constant(zero)))
-      return copied(source)
-    }
+    let name = node.name + (index == 5 ? ".hidden" : ".cell")
+    var state = PlanTensor(
+      name: name, shape: shape, type: type, scale: quantization.scale, zeroPoint: quantization.zeroPoint,
+      place: .state(initialValue: nil))
+    guard index < node.inputs.count, let id = node.inputs[index] else { return builder.add(state) }
     let initial = try quantized(operand(id))
-    if graph.tensors[id].isVariable {
-      guard initial.type == type, initial.quantization == quantization else {
+    let isSame = initial.type == type && initial.quantization == quantization
+    if graph.tensors[id].isVariable || graph.tensors[id].isConstant {
+      guard isSame else {
         throw ModelError(
           .unsupported, "the state, \(initial.label), is \(initial.type) with scale \(initial.scale), expected \(type) "
             + "with scale \(quantization.scale)")
       }
-      return try state(id)
+      if graph.tensors[id].isVariable { return try self.state(id) }
+      // A constant may be the initial value of several states.
+      if let values = try integers(node, index) {
+        state.place = .state(initialValue: builder.constant(values, as: type))
+      }
+      return builder.add(state)
     }
-    let source = try existing(id)
-    if initial.type == type, initial.quantization == quantization { return copied(source) }
-    let target = builder.add(
-      PlanTensor(shape: shape, type: type, scale: quantization.scale, zeroPoint: quantization.zeroPoint))
-    try requantize(source, to: target)
-    return target
-  }
-
-  /// A copy of a tensor that a step may overwrite.
-  private mutating func copied(_ source: Int) -> Int {
-    var tensor = builder.tensors[source]
-    tensor.name = ""
-    tensor.place = .arena
-    tensor.sourceIndex = nil
-    let target = builder.add(tensor)
-    builder.step(.copy, CopyParams(), inputs: [source], outputs: [target], inPlaceInputs: [0])
+    state.place = .arena
+    let source = try existing(id), target = builder.add(state)
+    if isSame {
+      builder.step(.copy, CopyParams(), inputs: [source], outputs: [target], inPlaceInputs: [0])
+    } else {
+      try requantize(source, to: target)
+    }
     return target
   }
 
@@ -261,27 +264,24 @@ extension Lowering {
     _ code: OpCode, _ params: Params, _ layer: RecurrentLayer, gates: Int, _ node: Node, _ input: Operand, states: [Int]
   ) throws(ModelError) {
     let source = try existing(input.id)
+    let outputs = isUsed(node.outputs[0]) ? [try activation(node.outputs[0])] : []
     builder.step(
-      code, params, inputs: [source] + states, outputs: [try activation(node.outputs[0])],
-      scratch: layer.scratchByteCount(gateCount: gates))
-    for (index, id) in node.outputs.enumerated().dropFirst() where index <= states.count {
+      code, params, inputs: [source] + states, outputs: outputs, scratch: layer.scratchByteCount(gateCount: gates))
+    for (index, id) in node.outputs.enumerated().dropFirst() where index <= states.count && isUsed(id) {
+      // The state changes with the next run, and is no result of the step: its value now is copied.
       let final = try quantized(operand(id)), state = builder.tensors[states[index - 1]]
-      let isSame = final.type == state.type && final.scale == state.scale && final.zeroPoint == state.zeroPoint
-      switch state.place {
-      case .arena, .alias:
-        if isSame { try alias(id, ofPlanned: states[index - 1]) } else {
-          try requantize(states[index - 1], to: try activation(id))
-        }
-      case .state, .constant:
-        // The state changes with the next run, its value now is wanted.
-        let target = try activation(id)
-        if isSame {
-          builder.step(.copy, CopyParams(), inputs: [states[index - 1]], outputs: [target])
-        } else {
-          try requantize(states[index - 1], to: target)
-        }
+      let target = try activation(id)
+      if final.type == state.type, final.scale == state.scale, final.zeroPoint == state.zeroPoint {
+        builder.step(.copy, CopyParams(), inputs: [states[index - 1]], outputs: [target])
+      } else {
+        try requantize(states[index - 1], to: target)
       }
     }
+  }
+
+  /// Whether a node reads a tensor, or the model gives it out.
+  private func isUsed(_ id: TensorID) -> Bool {
+    graph.outputs.contains(id) || graph.nodes.contains { $0.inputs.contains(id) }
   }
 }
 

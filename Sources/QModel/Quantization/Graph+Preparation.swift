@@ -60,8 +60,12 @@ extension Graph {
       return
     case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .maxPool2D, .mean, .unary, .prelu,
       .softmax, .logSoftmax, .batchNormalization, .split, .slice, .pad, .reshape, .transpose, .resize, .requantize,
-      .recurrent, .svdf:
+      .svdf:
       break
+    case .recurrent(let op):
+      try op.requireIntegerForm()
+      // One slot for each operand, so that biases can be added.
+      while node.inputs.count < RecurrentOp.operandCount { node.inputs.append(nil) }
     }
     nodes.append(node)
   }

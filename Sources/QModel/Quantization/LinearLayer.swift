@@ -13,6 +13,8 @@ struct LinearLayer {
   let weightShape: [Int]
   let inputShape: [Int]
   let outputShape: [Int]
+  /// The part of a recurrent node that this is; nil for other nodes.
+  let recurrent: RecurrentPart?
 
   enum Kind {
     case dense
@@ -43,6 +45,7 @@ struct LinearLayer {
         .unsupported, "its weights and bias must be constant, and its input must not be",
         hint: "a product of two activations is a MatMul")
     }
+    recurrent = nil
     nodeIndex = index
     self.input = input
     self.weights = weights

@@ -9,9 +9,16 @@ struct NetworkSimulation: Sendable {
   private var replacements: [[Int: FloatTensor]]
   /// The node that computes each tensor.
   private let producers: [Int?]
+  /// For recurrent nodes, by index: tensors that stand for the hidden states before each step, one per direction.
+  private let hiddenStates: [Int: [TensorID]]
 
-  /// - Parameter quantizations: of the activations.
-  init(_ graph: Graph, quantizations: [TensorID: TensorQuantization]) {
+  /// - Parameters:
+  ///   - quantizations: of the int8 activations.
+  ///   - hiddenStates: for recurrent nodes, by index, tensors for the hidden states before each step, one per direction.
+  init(
+    _ graph: Graph, quantizations: [TensorID: TensorQuantization], hiddenStates: [Int: [TensorID]] = [:]
+  ) {
+    self.hiddenStates = hiddenStates
     nodes = graph.nodes
     inputs = graph.inputs
     self.quantizations = graph.tensors.indices.map { quantizations[$0] }
@@ -21,6 +28,7 @@ struct NetworkSimulation: Sendable {
     replacements = [[Int: FloatTensor]](repeating: [:], count: graph.nodes.count)
     var producers = [Int?](repeating: nil, count: graph.tensors.count)
     for (index, node) in graph.nodes.enumerated() { for output in node.outputs { producers[output] = index } }
+    for (index, tensors) in hiddenStates { for tensor in tensors { producers[tensor] = index } }
     self.producers = producers
   }
 
@@ -63,12 +71,30 @@ struct NetworkSimulation: Sendable {
     for index in schedule {
       let node = nodes[index]
       let operands = node.inputs.enumerated().map { position, tensor -> FloatTensor? in
-        guard let tensor else { return nil }
         if simulatesInt8, let replacement = replacements[index][position] { return replacement }
+        guard let tensor else { return nil }
         return values[tensor] ?? constants[tensor]
       }
       var context = EvaluationContext()
+      var previous: [TensorID: FloatTensor] = [:]
+      if let states = hiddenStates[index] {
+        if states.contains(where: wanted.contains) {
+          context.observeInternal = { value, tensor in
+            guard value.kind == .hidden else { return }
+            // The last state is nobody's operand.
+            let shape = [tensor.shape[0] - 1] + tensor.shape[1...]
+            previous[states[value.direction]] = FloatTensor(
+              shape: shape, values: Array(tensor.values[..<shape.reduce(1, *)]))
+          }
+        }
+        if simulatesInt8, quantizations[node.outputs[0]] != nil, let quantization = quantizations[states[0]] {
+          context.roundHidden = { hidden in
+            hidden.withUnsafeMutableBufferPointer { quantization.roundTrip($0) }
+          }
+        }
+      }
       let results = node.op.definition.evaluate(operands, context: &context)
+      for (tensor, value) in previous { store(tensor, value) }
       for (tensor, value) in zip(node.outputs, results) { store(tensor, value) }
       for case .some(let input) in node.inputs where lastUses[input] == index { values[input] = nil }
     }

@@ -63,7 +63,9 @@ public struct Quantizer {
     _ prepared: Graph, ranges: CalibratedRanges, samples: CalibrationSamples?, options: QuantizationOptions,
     trial: Trial? = nil, progress: (Int) -> Void = { _ in }
   ) throws(ModelError) -> QuantizedGraph {
-    var stage = try WeightStage(ScaleAssignment(prepared, ranges: ranges), options: options)
+    let assignment = try ScaleAssignment(
+      prepared, ranges: ranges, recurrentState: options.recurrentState, sampleCount: samples?.count)
+    var stage = try WeightStage(assignment, options: options)
     try stage.quantizeConstants()
     guard let samples, options.weightRounding == .fitted else {
       try stage.quantizeWeights(nil, ridge: 0, progress)

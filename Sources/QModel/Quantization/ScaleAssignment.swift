@@ -10,7 +10,15 @@ struct ScaleAssignment {
   /// The quantization of each activation.
   private(set) var quantizations: [TensorID: TensorQuantization] = [:]
 
+  /// The types of activations that are not int8.
+  private(set) var types: [TensorID: ElementType] = [:]
+  /// What recurrent nodes have besides, by their first output.
+  private(set) var recurrents: [TensorID: RecurrentScales] = [:]
+
   private let ranges: CalibratedRanges
+  /// The type of the hidden state of recurrent nodes: int8 or int16.
+  private let recurrentState: ElementType
+  private let sampleCount: Int
   /// Union-find: the parent of each tensor.
   private var parents: [TensorID]
   /// Of each group's root.
@@ -26,11 +34,25 @@ struct ScaleAssignment {
     var containsInput = false
   }
 
+  /// Model outputs of which fewer values than this were seen get a reserve: the extremes of few values say little about
+  /// those to come, and what saturates is an error of whole units.
+  static let wellSeenCount = 10_000
+  /// The reserve at each end, as a share of it. Measured on classifiers calibrated with 200 samples: without it the largest
+  /// logits saturate, which costs up to 3 dB; where nothing would have saturated it costs 0.5 dB.
+  static let outputReserve: Float = 0.08
+
   /// Decides for all activations.
   ///
+  /// - Parameters:
+  ///   - recurrentState: the type of the hidden state of recurrent nodes, int8 or int16.
+  ///   - sampleCount: the samples behind the ranges; nil if they are no samples'.
   /// - Throws: ``ModelError`` naming a tensor without range, and all nodes that cannot be quantized.
-  init(_ graph: Graph, ranges: CalibratedRanges) throws(ModelError) {
+  init(
+    _ graph: Graph, ranges: CalibratedRanges, recurrentState: ElementType = .int8, sampleCount: Int? = nil
+  ) throws(ModelError) {
+    self.sampleCount = sampleCount ?? .max
     self.graph = graph
+    self.recurrentState = recurrentState
     self.ranges = ranges
     self.parents = Array(graph.tensors.indices)
     self.groups = graph.tensors.indices.map { Group(carrier: $0) }
@@ -87,8 +109,12 @@ struct ScaleAssignment {
         }
       case .softmax, .logSoftmax, .unary: groups[node.outputs[0]].fixed = node.op.fixedOutputQuantization
       case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .mean, .binary, .prelu,
-        .batchNormalization, .concatenation, .requantize, .recurrent, .svdf:
+        .batchNormalization, .concatenation, .requantize, .svdf:
         break
+      case .recurrent(let op):
+        if recurrentState == .int16 { break }
+        let quantization = try hiddenQuantization(node, op)
+        for output in node.outputs.prefix(2) { groups[root(output)].fixed = quantization }
       }
     }
   }
@@ -98,17 +124,21 @@ struct ScaleAssignment {
   private mutating func insertRequantizations() throws(ModelError) {
     let nodes = graph.nodes
     graph.nodes = []
+    let used = Set(nodes.flatMap(\.inputs).compactMap { $0 } + graph.outputs)
     for node in nodes {
       var node = node
+      var following: [Node] = []
       switch node.op {
       case .concatenation: try join(&node)
       case .binary(let op) where op.kind == .maximum || op.kind == .minimum: try join(&node)
       case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .averagePool2D, .maxPool2D, .mean,
         .binary, .unary, .prelu, .softmax, .logSoftmax, .batchNormalization, .split, .slice, .pad, .reshape, .transpose,
-        .resize, .requantize, .recurrent, .svdf:
+        .resize, .requantize, .svdf:
         break
+      case .recurrent(let op): following = try separateStates(&node, op, used)
       }
       graph.nodes.append(node)
+      graph.nodes += following
     }
   }
 
@@ -159,14 +189,110 @@ struct ScaleAssignment {
   }
 
   private mutating func decide() throws(ModelError) {
+    let outputGroups = Set(
+      graph.outputs.filter { id in
+        let count = graph.tensors[id].elementCount.multipliedReportingOverflow(by: sampleCount)
+        return !count.overflow && count.partialValue < Self.wellSeenCount
+      }.map(root))
     for id in graph.inputs + graph.nodes.flatMap(\.outputs) where quantizations[id] == nil {
       let group = groups[root(id)]
       if let fixed = group.fixed {
         quantizations[id] = fixed
       } else {
-        quantizations[id] = TensorQuantization(int8: try range(of: group.carrier))
+        var range = try range(of: group.carrier)
+        if outputGroups.contains(root(id)), !group.containsInput {
+          range.low *= 1 + Self.outputReserve
+          range.high *= 1 + Self.outputReserve
+        }
+        quantizations[id] = TensorQuantization(int8: range)
       }
     }
+  }
+}
+
+// MARK: Recurrent nodes
+
+/// The quantizations inside a recurrent node.
+struct RecurrentScales {
+  /// What the recurrent weights multiply: the hidden state in the type of the node's first output.
+  var operand: TensorQuantization
+  /// For each direction a tensor that no node computes: the hidden states before each step, [T,N,H], as int8.
+  var previous: [TensorID]
+}
+
+extension ScaleAssignment {
+  /// The interval of a value inside a node, both directions together.
+  private func range(
+    inside node: Node, _ op: RecurrentOp, _ kind: InternalValue.Kind, _ source: [CalibratedValue: ValueRange]
+  ) throws(ModelError) -> ValueRange {
+    var result = ValueRange.empty
+    for direction in 0..<op.directionCount {
+      if let range = source[.inside(output: node.outputs[0], InternalValue(kind, direction: direction))] {
+        result = result.union(range)
+      }
+    }
+    guard !result.isEmpty, result.low.isFinite, result.high.isFinite else {
+      throw ModelError(.mismatch, "calibration has no range for the \(kind.rawValue) state of node '\(node.name)'")
+    }
+    return result
+  }
+
+  /// The int8 form of the hidden state.
+  private func hiddenQuantization(_ node: Node, _ op: RecurrentOp) throws(ModelError) -> TensorQuantization {
+    TensorQuantization(int8: try range(inside: node, op, .hidden, ranges.chosen))
+  }
+
+  /// Gives the results of a recurrent node that are int16 tensors of their own, and decides their scales.
+  ///
+  /// - Returns: the steps from those tensors to the node's int8 results, as far as somebody uses them.
+  private mutating func separateStates(
+    _ node: inout Node, _ op: RecurrentOp, _ used: Set<TensorID>
+  ) throws(ModelError) -> [Node] {
+    let original = node
+    let isWide = recurrentState == .int16
+    let narrow = try hiddenQuantization(original, op)
+    let hidden = try range(inside: original, op, .hidden, ranges.observed)
+    let wide: TensorQuantization
+    if case .gru = op.cell {
+      wide = TensorQuantization(powerOfTwoInt16: hidden, reserve: 1)
+    } else {
+      wide = TensorQuantization(int16: hidden, limit: op.boundsHidden ? 1 : .infinity)
+    }
+    var following: [Node] = []
+    func separate(_ index: Int, _ quantization: TensorQuantization) {
+      let result = original.outputs[index]
+      let tensor = addTensor(graph.tensors[result].shape)
+      quantizations[tensor] = quantization
+      types[tensor] = .int16
+      node.outputs[index] = tensor
+      if used.contains(result) {
+        following.append(Node(name: node.name, op: .requantize, inputs: [tensor], outputs: [result]))
+      }
+    }
+    if isWide { separate(0, wide) }
+    switch op.cell {
+    case .lstm:
+      if isWide { separate(1, wide) }
+      let cell = try range(inside: original, op, .cell, ranges.observed)
+      separate(2, TensorQuantization(powerOfTwoInt16: cell, reserve: 1.25))
+    case .gru: separate(1, wide)
+    case .rnn: if isWide { separate(1, wide) }
+    }
+    let shape = graph.tensors[original.outputs[0]].shape
+    let previous = (0..<op.directionCount).map { _ in
+      let tensor = addTensor([shape[0], shape[2], shape[3]])
+      quantizations[tensor] = narrow
+      return tensor
+    }
+    recurrents[node.outputs[0]] = RecurrentScales(operand: isWide ? wide : narrow, previous: previous)
+    return following
+  }
+
+  private mutating func addTensor(_ shape: [Int]) -> TensorID {
+    let tensor = graph.add(GraphTensor(shape: shape))
+    parents.append(tensor)
+    groups.append(Group(carrier: tensor))
+    return tensor
   }
 }
 

@@ -24,6 +24,27 @@ extension TensorQuantization {
     self.init(scale: magnitude == 0 ? 1 : max(magnitude / 127, Self.leastScale), zeroPoint: 0)
   }
 
+  /// The int16 form of an interval, symmetric, with a scale of 2^-15 to 2^0: the least that holds `reserve` times it.
+  init(powerOfTwoInt16 range: ValueRange, reserve: Float) {
+    let magnitude = Double(max(range.low.magnitude, range.high.magnitude)) * Double(reserve)
+    var scale: Float = 0x1p-15
+    while scale < 1, magnitude > 32768 * Double(scale) { scale *= 2 }
+    self.init(scale: scale, zeroPoint: 0)
+  }
+
+  /// The int16 form of an interval, symmetric, with a quarter of it in reserve, but not beyond `limit`.
+  init(int16 range: ValueRange, limit: Float) {
+    let magnitude = min(Double(max(range.low.magnitude, range.high.magnitude)) * 1.25, Double(limit))
+    let scale = Float(min(magnitude / 32767, Double(Float.greatestFiniteMagnitude)))
+    self.init(scale: magnitude == 0 ? 0x1p-15 : max(scale, 0x1p-40), zeroPoint: 0)
+  }
+
+  /// The integer nearest to a real value: ties away from zero, saturated to int16.
+  func int16(_ value: Float) -> Int16 {
+    let steps = (Double(value) / Double(scale)).rounded(.toNearestOrAwayFromZero)
+    return Int16(clamping: Int(max(-0x1p20, min(steps, 0x1p20))) + zeroPoint)
+  }
+
   /// The integer nearest to a real value: ties away from zero, saturated to int8.
   func int8(_ value: Float) -> Int8 {
     let steps = (Double(value) / Double(scale)).rounded(.toNearestOrAwayFromZero)

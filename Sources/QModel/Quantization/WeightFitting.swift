@@ -33,6 +33,8 @@ struct WeightFitting {
   /// The float weights in the order of the graph's tensor, and the biases (zeros if there are none).
   let weights: [Float], bias: [Float]
   let inputScale: Float, outputScale: Float
+  /// The step of the samples' moments; nil if it is the input's scale.
+  var observedScale: Float?
   /// Only the scale that needs no saturation is used.
   var roundsToNearest = false
   /// Strength of the pull towards the original weights, relative to the mean square of the inputs.
@@ -202,7 +204,7 @@ struct WeightFitting {
         let seen = moments.inputSum[k]
         difference += original[k] * (seen + moments.errorSum[k]) - Double(row.weights[k]) * Double(row.scale) * seen
       }
-      value += difference / Double(moments.count) * Double(inputScale)
+      value += difference / Double(moments.count) * Double(observedScale ?? inputScale)
     }
     let unit = Double(inputScale) * Double(row.scale)
     // The output saturates long before a bias of 2^22 of its steps; that bounds what a left shift could push out.

@@ -16,13 +16,16 @@ struct WeightSchedule: Sendable {
   /// Multiplications that candidates may take, all together.
   static let trialWorkLimit = 30_000_000_000
 
+  /// - Parameter recurrents: what recurrent nodes have besides, by their first output; empty if only the order counts.
   /// - Throws: all nodes with weights that cannot be quantized.
-  init(_ graph: Graph) throws(ModelError) {
+  init(_ graph: Graph, _ recurrents: [TensorID: RecurrentScales] = [:]) throws(ModelError) {
     var problems: [String] = []
     var layers: [LinearLayer] = []
     for (index, node) in graph.nodes.enumerated() {
       do throws(ModelError) {
         if let layer = try LinearLayer(node, index: index, in: graph) { layers.append(layer) }
+        layers += try LinearLayer.recurrentLayers(
+          node, index: index, in: graph, previous: recurrents[node.outputs[0]]?.previous)
       } catch {
         problems += error.inNode(node.name).problems
       }
@@ -32,13 +35,17 @@ struct WeightSchedule: Sendable {
     // The number of layers on the longest way to each tensor.
     var depths = [Int](repeating: 0, count: graph.tensors.count)
     var levels: [[Int]] = []
-    let layerOfNode = Dictionary(uniqueKeysWithValues: layers.enumerated().map { ($1.nodeIndex, $0) })
+    var next = 0
     for (index, node) in graph.nodes.enumerated() {
       var depth = node.inputs.reduce(0) { max($0, $1.map { depths[$0] } ?? 0) }
-      if let layer = layerOfNode[index] {
-        while levels.count <= depth { levels.append([]) }
-        levels[depth].append(layer)
-        depth += 1
+      let first = depth
+      // Layers are in node order. The recurrent product of a node is fitted with the integers of its input product in place.
+      while next < layers.count, layers[next].nodeIndex == index {
+        let level = layers[next].recurrent?.isState == true ? first + 1 : first
+        while levels.count <= level { levels.append([]) }
+        levels[level].append(next)
+        depth = max(depth, level + 1)
+        next += 1
       }
       for output in node.outputs { depths[output] = depth }
     }

@@ -1,12 +1,14 @@
 /// The second half of quantization: activations have their scales, now weights and constants become integers.
 struct WeightStage {
   /// The graph under work: a float one at first, an integer one at the end.
-  private(set) var graph: Graph
-  private let quantizations: [TensorID: TensorQuantization]
-  private let options: QuantizationOptions
+  var graph: Graph
+  let quantizations: [TensorID: TensorQuantization]
+  let options: QuantizationOptions
   /// Which layers there are, and when their turn is.
   let schedule: WeightSchedule
-  private var simulation: NetworkSimulation
+  var simulation: NetworkSimulation
+  /// The parts of recurrent nodes, by node index.
+  var recurrents: [Int: RecurrentWeights] = [:]
 
   /// Takes over the scales of all activations.
   ///
@@ -15,10 +17,18 @@ struct WeightStage {
     graph = assignment.graph
     quantizations = assignment.quantizations
     self.options = options
-    schedule = try WeightSchedule(assignment.graph)
-    simulation = NetworkSimulation(assignment.graph, quantizations: assignment.quantizations)
+    schedule = try WeightSchedule(assignment.graph, assignment.recurrents)
+    var hiddenStates: [Int: [TensorID]] = [:]
+    for (index, node) in graph.nodes.enumerated() {
+      guard case .recurrent(let op) = node.op, let scales = assignment.recurrents[node.outputs[0]] else { continue }
+      hiddenStates[index] = scales.previous
+      recurrents[index] = RecurrentWeights(node, op, scales, in: graph)
+    }
+    simulation = NetworkSimulation(
+      assignment.graph, quantizations: quantizations.filter { assignment.types[$0.key] == nil },
+      hiddenStates: hiddenStates)
     for (tensor, quantization) in quantizations {
-      graph.tensors[tensor].type = .int8
+      graph.tensors[tensor].type = assignment.types[tensor] ?? .int8
       graph.tensors[tensor].quantization = quantization
     }
   }
@@ -42,7 +52,8 @@ struct WeightStage {
           }
         case .batchMatMul, .prelu:
           for operand in node.inputs.indices { try quantizeConstant(operand, of: index, as: nil) }
-        case .batchNormalization, .recurrent, .svdf:
+        case .recurrent(let op): try quantizeStates(of: index, op)
+        case .batchNormalization, .svdf:
           throw ModelError(.unsupported, "\(type(of: node.op.definition).name) cannot be quantized")
         case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .averagePool2D, .maxPool2D, .mean, .unary,
           .softmax, .logSoftmax, .split, .slice, .pad, .reshape, .transpose, .resize, .requantize:
@@ -96,8 +107,16 @@ struct WeightStage {
         moments = try self.moments(of: level, samples, count: sampleCount)
         progress(samples.count)
       }
-      for (index, moments) in zip(level, moments) { try quantize(schedule.layers[index], moments, sampleCount, ridge) }
+      for (index, moments) in zip(level, moments) {
+        let layer = schedule.layers[index]
+        if layer.recurrent != nil {
+          try quantizeRecurrent(layer, moments, sampleCount, ridge)
+        } else {
+          try quantize(layer, moments, sampleCount, ridge)
+        }
+      }
     }
+    storeRecurrentWeights()
   }
 
   /// The integer graph, when everything is quantized.

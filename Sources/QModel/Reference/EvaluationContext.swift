@@ -36,6 +36,8 @@ public struct InternalValue: Sendable, Hashable {
 struct EvaluationContext {
   /// Called with values inside ops; nil when nobody listens, then nothing is collected.
   var observeInternal: ((InternalValue, FloatTensor) -> Void)?
+  /// Recurrent ops: replaces what the recurrent weights multiply by its rounded form; nil to keep it.
+  var roundHidden: ((inout [Float]) -> Void)?
   /// New values of operands that are variable tensors, by operand index; the evaluator stores them after the node.
   private(set) var stateUpdates: [Int: FloatTensor] = [:]
 

@@ -182,7 +182,9 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
     let available = layout.slotElements &- left
     if layout.pixelElements == channels {
       let count = min(width &* channels, available)
-      if count > 0 { (destination + left).update(from: source, count: count) }
+      // A typed copy would become a loop over elements where code is optimized for size.
+      UnsafeMutableRawPointer(destination + left).copyMemory(
+        from: source, byteCount: max(count, 0) &* MemoryLayout<Element>.stride)
       return
     }
     let repeats = layout.pixelElements / channels

@@ -7,7 +7,9 @@ func stepMacs(
 ) -> Int {
   let bytes = view.base + Int(view.header.pointee.paramsOffset) + Int(record.params)
   func params<Params: BitwiseCopyable>(_: Params.Type) -> Params { bytes.loadUnaligned(as: Params.self) }
-  guard let input = inputs.first, let output = outputs.first else { return 0 }
+  guard let input = inputs.first else { return 0 }
+  // Only recurrent steps can lack an output; their count does not need one.
+  let output = outputs.first ?? input
 
   func convolution(_ geometry: Conv2DGeometry) -> Int {
     product(

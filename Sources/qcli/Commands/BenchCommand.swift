@@ -24,7 +24,7 @@ enum BenchCommand {
   private static func run(_ arguments: ParsedArguments, _ console: Console) throws {
     let path = arguments.positionals[0]
     let model = try loadModel(path)
-    let session = try Session(model)
+    let session = try Session(model, set: try chosenInstructionSet())
     fill(session)
     let runs = warmUp(session, requested: arguments.integer("runs"))
     let result = Measurement(session, runs: runs, progress: ProgressLine("Measuring", on: console))

@@ -21,7 +21,8 @@ enum InspectCommand {
     switch ModelFileFormat(bytes) {
     case .qkm:
       let model = try loadModel(bytes: bytes, path: path)
-      if asJSON { console.printText(json(model).text) } else { console.printText(text(model, path: path)) }
+      let set = try chosenInstructionSet()
+      console.printText(asJSON ? json(model, set).text : text(model, set, path: path))
     case .onnx, .tflite:
       let graph = try Pipeline.optimize(try Pipeline.importModel(path: path))
       let source = SourceDescription(graph, format: ModelFileFormat(bytes), byteCount: bytes.count)
@@ -31,7 +32,7 @@ enum InspectCommand {
 
   // MARK: .qkm
 
-  static func json(_ model: VerifiedModel) -> JSON {
+  static func json(_ model: VerifiedModel, _ set: InnerSet) -> JSON {
     func tensors(_ infos: [TensorInfo], kind: String) -> JSON {
       .array(zip(infos, callerNames(infos.map(\.name), kind: kind)).map { info, name in json(info, name: name) })
     }
@@ -39,7 +40,7 @@ enum InspectCommand {
       ("format", "qkm"), ("format_version", .integer(Int(ModelFormat.version))),
       ("file_bytes", .integer(model.fileByteCount)), ("arena_bytes", .integer(model.arenaByteCount)),
       ("state_bytes", .integer(model.stateByteCount)), ("macs", .integer(model.macs)),
-      ("isa", .string("\(InnerSet.best.name)")), ("inputs", tensors(model.inputs, kind: "input")),
+      ("isa", .string("\(set.name)")), ("inputs", tensors(model.inputs, kind: "input")),
       ("outputs", tensors(model.outputs, kind: "output")),
       (
         "ops",
@@ -65,7 +66,7 @@ enum InspectCommand {
     ])
   }
 
-  static func text(_ model: VerifiedModel, path: String) -> String {
+  static func text(_ model: VerifiedModel, _ set: InnerSet, path: String) -> String {
     var text = "\(path): .qkm of format version \(ModelFormat.version)\n\n"
     var facts = TextTable([("", .left), ("", .right), ("", .left)])
     facts.add(["file", grouped(model.fileByteCount), "bytes"])
@@ -73,7 +74,7 @@ enum InspectCommand {
     facts.add(["state", grouped(model.stateByteCount), "bytes"])
     facts.add(["work", grouped(model.macs), "multiply-accumulates"])
     text += facts.body(indent: 2)
-    text += "  runs on instruction set \(InnerSet.best.name)\n"
+    text += "  runs on instruction set \(set.name)\n"
     for line in model.provenance.split(separator: "\n") { text += "  \(line)\n" }
 
     var tensors = TextTable([

@@ -92,7 +92,8 @@ func compareLayers(
   let blocks = (samples.sampleCount + blockSize - 1) / blockSize
   let workers = max(1, min(threads, blocks))
   var sessions: [Session] = []
-  for _ in 0..<workers { sessions.append(try Session(model)) }
+  let set = try chosenInstructionSet()
+  for _ in 0..<workers { sessions.append(try Session(model, set: set)) }
   let results = BlockResults(count: blocks)
   let line = SharedProgress(progress)
   nonisolated(unsafe) let shared = (sessions: sessions, samples: samples)

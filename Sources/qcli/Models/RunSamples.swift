@@ -15,11 +15,12 @@ func runSamples(
   let count = samples.sampleCount
   let workers = max(1, min(threads, count))
   var sessions: [Session] = []
-  for _ in 0..<workers { sessions.append(try Session(model)) }
-  let outputs = zip(model.outputs, outputLayouts(of: model.outputs, inputs: model.inputs)).map { info, layout in
-    ArrayBuilder(info, layout: layout, sampleCount: count, isRaw: isRaw)
+  let set = try chosenInstructionSet()
+  for _ in 0..<workers { sessions.append(try Session(model, set: set)) }
+  let outputs = try zip(model.outputs, outputLayouts(of: model.outputs, inputs: model.inputs)).map { info, layout in
+    try ArrayBuilder(info, layout: layout, sampleCount: count, isRaw: isRaw)
   }
-  trace?.prepare(sampleCount: count)
+  try trace?.prepare(sampleCount: count)
 
   let line = SharedProgress(progress)
   // Sessions are used by one worker each, and every sample writes its own part of the builders.

@@ -29,11 +29,11 @@ final class TraceRecorder: @unchecked Sendable {
   }
 
   /// Makes room for `sampleCount` samples of every named activation.
-  func prepare(sampleCount: Int) {
+  func prepare(sampleCount: Int) throws {
     let isBatched = model.inputs.contains { SampleLayout($0).batchAxis != nil }
     for tensor in recordedTensors {
       let info = model.tensors[tensor]
-      builders[tensor] = ArrayBuilder(
+      builders[tensor] = try ArrayBuilder(
         info, layout: SampleLayout(info, allowsUnmarked: isBatched), sampleCount: sampleCount, isRaw: isRaw)
     }
   }

@@ -117,3 +117,15 @@ import Testing
     #expect(file(String(repeating: "a", count: 500)).utf8.count == 204)
   }
 }
+
+@Suite struct ArrayBuilderTests {
+  @Test func moreSamplesThanMemoryAreRefused() {
+    let info = TensorInfo(
+      index: 0, name: "y", shape: [1 << 20], type: .int8, scale: 1, zeroPoint: 0, sourceLayout: nil, batchAxis: nil)
+    for count in [1 << 50, Int.max] {
+      #expect(throws: CommandFailure.self) {
+        try ArrayBuilder(info, layout: SampleLayout(info), sampleCount: count, isRaw: false)
+      }
+    }
+  }
+}

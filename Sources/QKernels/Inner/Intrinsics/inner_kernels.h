@@ -130,6 +130,8 @@ QK_DECLARE_INNER_SET(sse)
 #elif defined(__aarch64__)
 QK_DECLARE_INNER_SET(neondot)
 QK_DECLARE_INNER_SET(neon)
+#elif defined(__arm__) && defined(__ARM_FEATURE_DSP)
+QK_DECLARE_INNER_SET(cortexmdsp)
 #endif
 
 #if defined(QK_STATIC_SET)

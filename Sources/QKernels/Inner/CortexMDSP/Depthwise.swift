@@ -13,53 +13,73 @@ func convolveDepthwise(_ args: UnsafePointer<qk_depthwise_args>) {
     let tapCount = Int(args.pointee.tapCount), channelCount = Int(args.pointee.channelCount)
     let finish = Finish(
       args.pointee.quantization, channelCount: channelCount, products: tapCount, outputBytes: 1)
-    let bias: UnsafePointer<Int32> = args.pointee.quantization.bias
     let groups = (tapCount &+ 3) / 4
-    let triples = Int32(truncatingIfNeeded: tapCount / 3), singles = Int32(truncatingIfNeeded: tapCount % 3)
     var channel = 0
     while channel < channelCount {
       let blockOffset: Int = (channel & ~15) &* 4 &* groups
       let weights: UnsafePointer<Int8> = args.pointee.weights + (blockOffset &+ (channel & 15) &* 4)
-      if tapCount <= tapCapacity { widenWeights(weights, groups, words) }
-      var taps: UnsafePointer<UnsafePointer<Int8>?> = args.pointee.taps
-      var offset = channel
-      var output: UnsafeMutablePointer<Int8> = args.pointee.output + channel
-      var left = Int(args.pointee.pixelCount)
-      while left > 0 {
-        var sums = qk_dsp_sums(
-          sum0: bias[channel], sum1: bias[channel &+ 1], sum2: bias[channel &+ 2], sum3: bias[channel &+ 3])
-        if tapCount <= tapCapacity {
-          sums = qk_dsp_dot_taps(sums, taps, offset, words, triples, singles)
-        } else {
-          sums = accumulateInPieces(sums, taps, offset, weights, tapCount, words)
-        }
-        finish.store(channels: sums, channel: channel, count: channelCount &- channel, output)
-        taps += Int(args.pointee.pointerStride)
-        offset &+= Int(args.pointee.pixelStride)
-        output += Int(args.pointee.outputStride)
-        left &-= 1
+      if tapCount <= tapCapacity {
+        convolveFourChannels(args, finish, weights, channel, words)
+      } else {
+        convolveLargeWindow(args, finish, weights, channel, words)
       }
       channel &+= 4
     }
   }
 }
 
-/// All taps of a window whose weights do not fit the buffer.
-@inline(never)
-private func accumulateInPieces(
-  _ sums: qk_dsp_sums, _ taps: UnsafePointer<UnsafePointer<Int8>?>, _ offset: Int, _ weights: UnsafePointer<Int8>,
-  _ tapCount: Int, _ words: UnsafeMutablePointer<Int32>
-) -> qk_dsp_sums {
-  var sums = sums
-  var first = 0
-  while first < tapCount {
-    let piece = min(tapCapacity, tapCount &- first)
-    // The capacity is a multiple of 4: every piece begins a group.
-    widenWeights(weights + first / 4 &* 64, (piece &+ 3) / 4, words)
-    sums = qk_dsp_dot_taps(sums, taps + first, offset, words, 0, Int32(truncatingIfNeeded: piece))
-    first &+= piece
+@inline(__always)
+private func convolveFourChannels(
+  _ args: UnsafePointer<qk_depthwise_args>, _ finish: Finish, _ weights: UnsafePointer<Int8>, _ channel: Int,
+  _ words: UnsafeMutablePointer<Int32>
+) {
+  let bias: UnsafePointer<Int32> = args.pointee.quantization.bias + channel
+  let triples = args.pointee.tapCount / 3
+  let singles = args.pointee.tapCount &- 3 &* triples
+  let count = Int(args.pointee.channelCount) &- channel
+  widenWeights(weights, Int(args.pointee.tapCount &+ 3) / 4, words)
+  var taps: UnsafePointer<UnsafePointer<Int8>?> = args.pointee.taps
+  var offset = channel
+  var output: UnsafeMutablePointer<Int8> = args.pointee.output + channel
+  var left = Int(args.pointee.pixelCount)
+  while left > 0 {
+    let sums = qk_dsp_dot_taps(
+      qk_dsp_sums(sum0: bias[0], sum1: bias[1], sum2: bias[2], sum3: bias[3]), taps, offset, words, triples, singles)
+    finish.store(channels: sums, channel: channel, count: count, output)
+    taps += Int(args.pointee.pointerStride)
+    offset &+= Int(args.pointee.pixelStride)
+    output += Int(args.pointee.outputStride)
+    left &-= 1
   }
-  return sums
+}
+
+/// Four channels of a window whose weights do not fit the buffer: piece by piece, anew for every pixel.
+@inline(never)
+private func convolveLargeWindow(
+  _ args: UnsafePointer<qk_depthwise_args>, _ finish: Finish, _ weights: UnsafePointer<Int8>, _ channel: Int,
+  _ words: UnsafeMutablePointer<Int32>
+) {
+  let bias: UnsafePointer<Int32> = args.pointee.quantization.bias + channel
+  let tapCount = Int(args.pointee.tapCount)
+  var pixel = 0
+  while pixel < Int(args.pointee.pixelCount) {
+    var sums = qk_dsp_sums(sum0: bias[0], sum1: bias[1], sum2: bias[2], sum3: bias[3])
+    let taps: UnsafePointer<UnsafePointer<Int8>?> = args.pointee.taps + pixel &* Int(args.pointee.pointerStride)
+    var first = 0
+    while first < tapCount {
+      let piece = min(tapCapacity, tapCount &- first)
+      // The capacity is a multiple of 4: every piece begins a group.
+      widenWeights(weights + first / 4 &* 64, (piece &+ 3) / 4, words)
+      sums = qk_dsp_dot_taps(
+        sums, taps + first, pixel &* Int(args.pointee.pixelStride) &+ channel, words, 0,
+        Int32(truncatingIfNeeded: piece))
+      first &+= piece
+    }
+    finish.store(
+      channels: sums, channel: channel, count: Int(args.pointee.channelCount) &- channel,
+      args.pointee.output + (pixel &* Int(args.pointee.outputStride) &+ channel))
+    pixel &+= 1
+  }
 }
 
 /// Widens `groups` groups of four taps of four channels: for each tap a word of channels 0 and 2 and one of 1 and 3.

@@ -152,7 +152,7 @@ private struct Product {
   @inline(__always)
   func multiplyOnePixel(_ pixel: Int) {
     let channelCount = Int(args.pointee.channelCount)
-    let bias: UnsafePointer<Int32> = args.pointee.quantization.bias
+    var bias: UnsafePointer<Int32> = args.pointee.quantization.bias
     var output: UnsafeMutableRawPointer = args.pointee.output + pixel &* Int(args.pointee.outputStride) &* outputBytes
     if groups > Int(QK_DSP_BUFFER_WORDS) / 2 {
       multiplyOneLongPixel(pixel, output)
@@ -163,10 +163,10 @@ private struct Product {
     var channel = 0
     while channel < channelCount {
       let sums = qk_dsp_dot_4_channels(
-        qk_dsp_sums(
-          sum0: bias[channel], sum1: bias[channel &+ 1], sum2: bias[channel &+ 2], sum3: bias[channel &+ 3]),
-        words, weights, Int32(truncatingIfNeeded: groups))
+        qk_dsp_sums(sum0: bias[0], sum1: bias[1], sum2: bias[2], sum3: bias[3]), words, weights,
+        Int32(truncatingIfNeeded: groups))
       finish.store(channels: sums, channel: channel, count: channelCount &- channel, output)
+      bias += 4
       weights += 16
       output += 4 &* outputBytes
       channel &+= 4

@@ -119,10 +119,13 @@ struct Finish {
       storeCarefully(sums, channel: channel, channelStep: 1, count: count, output, stride: outputBytes)
       return
     }
-    let a = requantizer(channel).doubled(sums.sum0, twice: twice)
-    let b = requantizer(channel &+ 1).doubled(sums.sum1, twice: twice)
-    let c = requantizer(channel &+ 2).doubled(sums.sum2, twice: twice)
-    let d = requantizer(channel &+ 3).doubled(sums.sum3, twice: twice)
+    // Four neighbours of one address, so that the processor's loads of pairs apply.
+    let multiplier: UnsafePointer<Int32> = quantization.multiplier + channel
+    let shift: UnsafePointer<Int32> = quantization.shift + channel
+    let a = Requantizer(multiplier: multiplier[0], shift: shift[0]).doubled(sums.sum0, twice: twice)
+    let b = Requantizer(multiplier: multiplier[1], shift: shift[1]).doubled(sums.sum1, twice: twice)
+    let c = Requantizer(multiplier: multiplier[2], shift: shift[2]).doubled(sums.sum2, twice: twice)
+    let d = Requantizer(multiplier: multiplier[3], shift: shift[3]).doubled(sums.sum3, twice: twice)
     if outputBytes == 1 {
       var word = qk_dsp_pack_halves(a, b, c, d)
       if !isFullRange {

@@ -6,43 +6,79 @@ import QKernelsIntrinsics
 private var tapCapacity: Int { Int(QK_DSP_BUFFER_WORDS) / 2 }
 
 @inline(__always)
-func convolveDepthwise(_ args: qk_depthwise_args) {
+func convolveDepthwise(_ args: UnsafePointer<qk_depthwise_args>) {
   var buffer = qk_dsp_any_buffer()
   withUnsafeMutablePointer(to: &buffer) { buffer in
     let words = UnsafeMutableRawPointer(buffer).assumingMemoryBound(to: Int32.self)
-    let tapCount = Int(args.tapCount), channelCount = Int(args.channelCount)
-    let range = OutputRange(args.quantization)
+    let tapCount = Int(args.pointee.tapCount), channelCount = Int(args.pointee.channelCount)
+    let finish = Finish(
+      args.pointee.quantization, channelCount: channelCount, products: tapCount, outputBytes: 1)
     let groups = (tapCount &+ 3) / 4
     var channel = 0
     while channel < channelCount {
       let blockOffset: Int = (channel & ~15) &* 4 &* groups
-      let weights: UnsafePointer<Int8> = args.weights + (blockOffset &+ (channel & 15) &* 4)
-      if tapCount <= tapCapacity { widenWeights(weights, groups, words) }
-      var pixel = 0
-      while pixel < Int(args.pixelCount) {
-        let bias = args.quantization.bias + channel
-        var sums = qk_dsp_sums(sum0: bias[0], sum1: bias[1], sum2: bias[2], sum3: bias[3])
-        var taps = args.taps + pixel &* Int(args.pointerStride)
-        let offset = pixel &* Int(args.pixelStride) &+ channel
-        var left = tapCount
-        var group = 0
-        while left > 0 {
-          let piece = min(left, tapCapacity)
-          if tapCount > tapCapacity {
-            widenWeights(weights + group &* 64, (piece &+ 3) / 4, words)
-            group &+= tapCapacity / 4
-          }
-          accumulate(&sums, taps, offset, words, piece)
-          taps += piece
-          left &-= piece
-        }
-        finish(
-          channels: sums, args.quantization, range, channel: channel, count: channelCount &- channel,
-          args.output + (pixel &* Int(args.outputStride) &+ channel), outputBytes: 1)
-        pixel &+= 1
+      let weights: UnsafePointer<Int8> = args.pointee.weights + (blockOffset &+ (channel & 15) &* 4)
+      if tapCount <= tapCapacity {
+        convolveFourChannels(args, finish, weights, channel, words)
+      } else {
+        convolveLargeWindow(args, finish, weights, channel, words)
       }
       channel &+= 4
     }
+  }
+}
+
+@inline(__always)
+private func convolveFourChannels(
+  _ args: UnsafePointer<qk_depthwise_args>, _ finish: Finish, _ weights: UnsafePointer<Int8>, _ channel: Int,
+  _ words: UnsafeMutablePointer<Int32>
+) {
+  let bias: UnsafePointer<Int32> = args.pointee.quantization.bias + channel
+  let triples = args.pointee.tapCount / 3
+  let singles = args.pointee.tapCount &- 3 &* triples
+  let count = Int(args.pointee.channelCount) &- channel
+  widenWeights(weights, Int(args.pointee.tapCount &+ 3) / 4, words)
+  var taps: UnsafePointer<UnsafePointer<Int8>?> = args.pointee.taps
+  var offset = channel
+  var output: UnsafeMutablePointer<Int8> = args.pointee.output + channel
+  var left = Int(args.pointee.pixelCount)
+  while left > 0 {
+    let sums = qk_dsp_dot_taps(
+      qk_dsp_sums(sum0: bias[0], sum1: bias[1], sum2: bias[2], sum3: bias[3]), taps, offset, words, triples, singles)
+    finish.store(channels: sums, channel: channel, count: count, output)
+    taps += Int(args.pointee.pointerStride)
+    offset &+= Int(args.pointee.pixelStride)
+    output += Int(args.pointee.outputStride)
+    left &-= 1
+  }
+}
+
+/// Four channels of a window whose weights do not fit the buffer: piece by piece, anew for every pixel.
+@inline(never)
+private func convolveLargeWindow(
+  _ args: UnsafePointer<qk_depthwise_args>, _ finish: Finish, _ weights: UnsafePointer<Int8>, _ channel: Int,
+  _ words: UnsafeMutablePointer<Int32>
+) {
+  let bias: UnsafePointer<Int32> = args.pointee.quantization.bias + channel
+  let tapCount = Int(args.pointee.tapCount)
+  var pixel = 0
+  while pixel < Int(args.pointee.pixelCount) {
+    var sums = qk_dsp_sums(sum0: bias[0], sum1: bias[1], sum2: bias[2], sum3: bias[3])
+    let taps: UnsafePointer<UnsafePointer<Int8>?> = args.pointee.taps + pixel &* Int(args.pointee.pointerStride)
+    var first = 0
+    while first < tapCount {
+      let piece = min(tapCapacity, tapCount &- first)
+      // The capacity is a multiple of 4: every piece begins a group.
+      widenWeights(weights + first / 4 &* 64, (piece &+ 3) / 4, words)
+      sums = qk_dsp_dot_taps(
+        sums, taps + first, pixel &* Int(args.pointee.pixelStride) &+ channel, words, 0,
+        Int32(truncatingIfNeeded: piece))
+      first &+= piece
+    }
+    finish.store(
+      channels: sums, channel: channel, count: Int(args.pointee.channelCount) &- channel,
+      args.pointee.output + (pixel &* Int(args.pointee.outputStride) &+ channel))
+    pixel &+= 1
   }
 }
 
@@ -73,38 +109,3 @@ private func widenWeights(_ weights: UnsafePointer<Int8>, _ groups: Int, _ words
 
 @inline(__always) private func lows(_ a: UInt32, _ b: UInt32) -> Int32 { Int32(bitPattern: a & 0xFFFF | b &<< 16) }
 @inline(__always) private func highs(_ a: UInt32, _ b: UInt32) -> Int32 { Int32(bitPattern: a &>> 16 | b & 0xFFFF_0000) }
-
-@inline(__always)
-private func accumulate(
-  _ sums: inout qk_dsp_sums, _ taps: UnsafePointer<UnsafePointer<Int8>?>, _ offset: Int,
-  _ words: UnsafeMutablePointer<Int32>, _ count: Int
-) {
-  var taps = taps
-  var words = words
-  var left = count
-  while left >= 3 {
-    accumulateTap(&sums, taps[0].unsafelyUnwrapped + offset, words)
-    accumulateTap(&sums, taps[1].unsafelyUnwrapped + offset, words + 2)
-    accumulateTap(&sums, taps[2].unsafelyUnwrapped + offset, words + 4)
-    taps += 3
-    words += 6
-    left &-= 3
-  }
-  while left > 0 {
-    accumulateTap(&sums, taps[0].unsafelyUnwrapped + offset, words)
-    taps += 1
-    words += 2
-    left &-= 1
-  }
-}
-
-/// Four products, one per channel.
-@inline(__always)
-private func accumulateTap(_ sums: inout qk_dsp_sums, _ x: UnsafePointer<Int8>, _ words: UnsafeMutablePointer<Int32>) {
-  let word = qk_dsp_load(x)
-  let even = qk_dsp_even(word), odd = qk_dsp_odd(word)
-  sums.sum0 = qk_dsp_low_low(sums.sum0, even, words[0])
-  sums.sum2 = qk_dsp_high_high(sums.sum2, even, words[0])
-  sums.sum1 = qk_dsp_low_low(sums.sum1, odd, words[1])
-  sums.sum3 = qk_dsp_high_high(sums.sum3, odd, words[1])
-}

@@ -4,18 +4,18 @@ import QKernelsIntrinsics
 // Few registers and no vectors make other algorithms best than those of the templates: hence files of their own.
 
 @implementation @c public func qk_cortexmdsp_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
-  multiply(args.pointee, outputBytes: 1)
+  multiply(args, outputBytes: 1)
 }
 
 @implementation @c public func qk_cortexmdsp_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
-  multiply(args.pointee, outputBytes: 2)
+  multiply(args, outputBytes: 2)
 }
 
 @implementation @c public func qk_cortexmdsp_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
-  convolveDepthwise(args.pointee)
+  convolveDepthwise(args)
 }
 
-@implementation @c public func qk_cortexmdsp_add(_ args: UnsafePointer<qk_add_args>!) { add(args.pointee) }
+@implementation @c public func qk_cortexmdsp_add(_ args: UnsafePointer<qk_add_args>!) { add(args) }
 
 @implementation @c public func qk_cortexmdsp_mul(_ args: UnsafePointer<qk_mul_args>!) { multiplyElements(args.pointee) }
 

@@ -40,6 +40,9 @@ QK_INLINE int32_t qk_dsp_high_multiply(int32_t a, int32_t b) {
 /* x / 2^count, rounded down, for count 0 ... 31; Swift's own shifts mask or compare the count. */
 QK_INLINE int32_t qk_dsp_shift_right(int32_t x, int32_t count) { return x >> count; }
 
+/* x * 2^count, for count 0 ... 31. */
+QK_INLINE int32_t qk_dsp_shift_left(int32_t x, int32_t count) { return (int32_t)((uint32_t)x << count); }
+
 /* The larger byte of each pair. */
 QK_INLINE uint32_t qk_dsp_maximum4(uint32_t a, uint32_t b) {
   uint32_t result;
@@ -47,12 +50,51 @@ QK_INLINE uint32_t qk_dsp_maximum4(uint32_t a, uint32_t b) {
   return result;
 }
 
+/* Four values, each halved (rounded down) and limited to -128...127, as the bytes of a word. */
+QK_INLINE uint32_t qk_dsp_pack_halves(int32_t a, int32_t b, int32_t c, int32_t d) {
+  __asm__("ssat %0, #8, %0, asr #1\n\tssat %1, #8, %1, asr #1\n\tssat %2, #8, %2, asr #1\n\tssat %3, #8, %3, asr #1\n\t"
+          "bfi %0, %1, #8, #24\n\tbfi %0, %2, #16, #16\n\tbfi %0, %3, #24, #8"
+          : "+r"(a), "+r"(b), "+r"(c), "+r"(d));
+  return (uint32_t)a;
+}
+
+/* The bytes of a word limited by saturation: `above` is 127 - maximum, `below` is minimum + 128, in every byte. */
+QK_INLINE uint32_t qk_dsp_clamp4(uint32_t bytes, uint32_t above, uint32_t below) {
+  __asm__ volatile("qadd8 %0, %0, %1\n\tqsub8 %0, %0, %1\n\tqsub8 %0, %0, %2\n\tqadd8 %0, %0, %2"
+          : "+r"(bytes)
+          : "r"(above), "r"(below));
+  return bytes;
+}
+
+QK_INLINE void qk_dsp_store(void *address, uint32_t word) { __builtin_memcpy(address, &word, 4); }
+
 /* x limited to -128...127. */
 QK_INLINE int32_t qk_dsp_saturate8(int32_t x) { return __builtin_arm_ssat(x, 8); }
 
-/* Room on the stack: 36 reduction groups of four pixels or 144 of one, or 144 taps of four channels. Whatever it held stays
+/* x limited to -32768...32767. */
+QK_INLINE int32_t qk_dsp_saturate16(int32_t x) { return __builtin_arm_ssat(x, 16); }
+
+typedef struct {
+  int32_t sum0, sum1, sum2, sum3;
+} qk_dsp_sums;
+
+/* Each of four values limited to minimum ... maximum. Volatile, so that a compiler leaves it behind its branch. */
+QK_INLINE qk_dsp_sums qk_dsp_clamp_each(qk_dsp_sums values, int32_t minimum, int32_t maximum) {
+#define QK_DSP_CLAMP(value)                                                             \
+  __asm__ volatile("cmp %0, %1\n\tit lt\n\tmovlt %0, %1\n\tcmp %0, %2\n\tit gt\n\tmovgt %0, %2" \
+                   : "+r"(value)                                                        \
+                   : "r"(minimum), "r"(maximum)                                         \
+                   : "cc");
+  QK_DSP_CLAMP(values.sum0)
+  QK_DSP_CLAMP(values.sum1)
+  QK_DSP_CLAMP(values.sum2)
+  QK_DSP_CLAMP(values.sum3)
+  return values;
+}
+
+/* Room on the stack: 40 reduction groups of four pixels or 160 of one, or 160 taps of four channels. Whatever it held stays
  * in it: the empty instruction "writes" it. */
-#define QK_DSP_BUFFER_WORDS 288
+#define QK_DSP_BUFFER_WORDS 320
 typedef struct {
   int32_t words[QK_DSP_BUFFER_WORDS];
 } qk_dsp_buffer;
@@ -62,9 +104,16 @@ QK_INLINE qk_dsp_buffer qk_dsp_any_buffer(void) {
   return buffer;
 }
 
+
+/* The accumulators of a channel block at four pixels. */
 typedef struct {
-  int32_t sum0, sum1, sum2, sum3;
-} qk_dsp_sums;
+  qk_dsp_sums channels[16];
+} qk_dsp_partial;
+QK_INLINE qk_dsp_partial qk_dsp_any_partial(void) {
+  qk_dsp_partial partial;
+  __asm__("" : "=m"(partial));
+  return partial;
+}
 
 /* The multiply-accumulates of `groups` reduction groups, one channel by four pixels. `x` holds, for each group, two words
  * of every pixel: bytes 0 and 2, bytes 1 and 3, as int16. `weights` advances by a channel block per group. */
@@ -132,6 +181,38 @@ QK_INLINE qk_dsp_sums qk_dsp_dot_4_channels(qk_dsp_sums sums, const int32_t *x, 
             [weights] "+r"(weights), [n] "+r"(groups), [v] "=&r"(v), [p] "=&r"(p), [q] "=&r"(q)
           :
           : "r4", "r5", "r6", "r8", "cc", "memory");
+  return sums;
+}
+
+/* The multiply-accumulates of 3 * triples + singles taps of a depthwise window, four channels by one pixel. Tap t is at
+ * taps[t] + offset; `weights` holds two words per tap: channels 0 and 2, channels 1 and 3, as int16. */
+#define QK_DSP_TAP                      \
+  "ldr %[p], [%[taps]], #4\n\t"         \
+  "ldrd %[v], %[w], [%[weights]], #8\n\t" \
+  "ldr %[p], [%[p], %[offset]]\n\t"     \
+  "sxtb16 %[q], %[p]\n\t"               \
+  "sxtb16 %[p], %[p], ror #8\n\t"       \
+  "smlabb %[a], %[q], %[v], %[a]\n\t"   \
+  "smlatt %[c], %[q], %[v], %[c]\n\t"   \
+  "smlabb %[b], %[p], %[w], %[b]\n\t"   \
+  "smlatt %[d], %[p], %[w], %[d]\n\t"
+QK_INLINE qk_dsp_sums qk_dsp_dot_taps(qk_dsp_sums sums, const int8_t *const *taps, intptr_t offset,
+                                      const int32_t *weights, int32_t triples, int32_t singles) {
+  uint32_t p, q, v, w;
+  __asm__("cbz %[n], 2f\n"
+          "1:\n\t" QK_DSP_TAP QK_DSP_TAP QK_DSP_TAP
+          "subs %[n], %[n], #1\n\t"
+          "bne 1b\n"
+          "2: cbz %[m], 4f\n"
+          "3:\n\t" QK_DSP_TAP
+          "subs %[m], %[m], #1\n\t"
+          "bne 3b\n"
+          "4:"
+          : [a] "+r"(sums.sum0), [b] "+r"(sums.sum1), [c] "+r"(sums.sum2), [d] "+r"(sums.sum3), [taps] "+r"(taps),
+            [weights] "+r"(weights), [n] "+l"(triples), [m] "+l"(singles), [p] "=&r"(p), [q] "=&r"(q), [v] "=&r"(v),
+            [w] "=&r"(w)
+          : [offset] "r"(offset)
+          : "cc", "memory");
   return sums;
 }
 #undef QK_INLINE

@@ -157,9 +157,10 @@ struct ScaleAssignment {
     for (index, input) in node.inputs.enumerated() {
       guard let input, isActivation(input) else { continue }
       let group = groups[root(input)]
+      var isFree = group.fixed == nil && !group.containsInput
       // Half the range is one bit of resolution.
-      let keepsResolution = try range(of: group.carrier).span >= span / 2
-      if group.fixed == nil, !group.containsInput, keepsResolution {
+      if isFree { isFree = try range(of: group.carrier).span >= span / 2 }
+      if isFree {
         unite(output, input, carrier: carrier(output))
       } else if root(input) != root(output) {
         node.inputs[index] = appendRequantization(of: input, for: node, into: output)

@@ -48,7 +48,9 @@ extension SliceOp: GraphOp {
     return FloatTensor(shape: sizes) { output in
       input.values.withUnsafeBufferPointer { source in
         guard let source = source.baseAddress, let target = output.baseAddress else { return }
-        gather(sizes, strides: sizes.indices.map { sizes[$0] == 1 ? 0 : steps[$0] * strides[$0] }, from: source + offset, to: target)
+        gather(
+          sizes, strides: sizes.indices.map { sizes[$0] == 1 ? 0 : steps[$0] * strides[$0] }, from: source + offset,
+          to: target)
       }
     }
   }

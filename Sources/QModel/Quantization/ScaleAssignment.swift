@@ -131,7 +131,8 @@ struct ScaleAssignment {
       switch node.op {
       case .concatenation: try join(&node)
       case .binary(let op) where op.kind == .maximum || op.kind == .minimum: try join(&node)
-      case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .averagePool2D, .maxPool2D, .mean,
+      case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .averagePool2D, .maxPool2D,
+        .mean,
         .binary, .unary, .prelu, .softmax, .logSoftmax, .batchNormalization, .split, .slice, .pad, .reshape, .transpose,
         .resize, .requantize, .svdf:
         break

@@ -40,8 +40,10 @@ import Testing
         }
         let sums = batch.reduce((0.0, 0.0)) { sums, rows in
           (0..<rows.count).reduce(sums) {
-            ($0.0 + Double(rows.inputs[rows.start(block: block, row: $1) + i]),
-              $0.1 + Double(rows.errors[rows.start(block: block, row: $1) + i]))
+            (
+              $0.0 + Double(rows.inputs[rows.start(block: block, row: $1) + i]),
+              $0.1 + Double(rows.errors[rows.start(block: block, row: $1) + i])
+            )
           }
         }
         #expect(moments.inputSum[i] == sums.0 && moments.errorSum[i] == sums.1)
@@ -73,8 +75,10 @@ import Testing
     for (index, segment) in moments.segments.enumerated() {
       let i = segment.count - 1
       let expected = (0..<3).reduce(0.0) {
-        $0 + Double(rows.inputs[rows.start(block: 0, row: $1) + segment.lowerBound + i]
-          * rows.inputs[rows.start(block: 0, row: $1) + segment.lowerBound + i])
+        $0
+          + Double(
+            rows.inputs[rows.start(block: 0, row: $1) + segment.lowerBound + i]
+              * rows.inputs[rows.start(block: 0, row: $1) + segment.lowerBound + i])
       }
       #expect(moments.squares[index][i * segment.count + i] == expected)
     }

@@ -63,7 +63,9 @@ import Testing
     for sample in test.samples {
       let inputs = zip(graph.inputs, sample).map { graph.tensors[$0].fromSourceLayout($1) }
       let expected = try evaluator.run(inputs)
-      for (index, values) in sample.enumerated() { values.withUnsafeBufferPointer { session.setInput(index, quantizing: $0) } }
+      for (index, values) in sample.enumerated() {
+        values.withUnsafeBufferPointer { session.setInput(index, quantizing: $0) }
+      }
       session.run()
       for (index, output) in graph.outputs.enumerated() {
         let exact = graph.tensors[output].inSourceLayout(expected[index])
@@ -126,7 +128,8 @@ import Testing
       sketch.constant(FloatTensor(shape: [3], values: [-1, -2, -3])))
     let zero = try sketch.node(.unary(.relu), dead)
     let final = try sketch.node(
-      .fullyConnected(FullyConnectedOp()), zero, sketch.constant([2, 3]), sketch.constant(FloatTensor(shape: [2], values: [0.5, -0.25])))
+      .fullyConnected(FullyConnectedOp()), zero, sketch.constant([2, 3]),
+      sketch.constant(FloatTensor(shape: [2], values: [0.5, -0.25])))
     sketch.output(final)
     let graph = try sketch.graph.optimized()
     for rounding in [QuantizationOptions.WeightRounding.nearest, .fitted] {
@@ -167,53 +170,99 @@ import Testing
   @Test func singleOpsAgree() throws {
     let unary: [UnaryOp] = [
       .relu, .relu6, .reluN1To1, .clip(min: -0.5, max: 1.5), .leakyRelu(alpha: 0.1), .logistic, .tanh,
-      .hardSigmoid(alpha: 0.2, beta: 0.5), .hardSwish, .elu(alpha: 1), .selu(alpha: 1.67, gamma: 1.05), .celu(alpha: 1.5),
-      .gelu(approximate: true), .gelu(approximate: false), .silu, .mish, .softplus, .softsign, .exp, .square, .abs, .neg,
+      .hardSigmoid(alpha: 0.2, beta: 0.5), .hardSwish, .elu(alpha: 1), .selu(alpha: 1.67, gamma: 1.05),
+      .celu(alpha: 1.5),
+      .gelu(approximate: true), .gelu(approximate: false), .silu, .mish, .softplus, .softsign, .exp, .square, .abs,
+      .neg,
       .erf, .sin, .cos,
     ]
     var cases: [(String, (inout GraphSketch, TensorID) throws -> TensorID)] = unary.map { op in
       (op.functionName, { sketch, input in try sketch.node(.unary(op), input) })
     }
     for kind in [BinaryOp.Kind.add, .sub, .mul, .maximum, .minimum] {
-      cases.append(("\(kind) of two", { sketch, input in
-        try sketch.binary(kind, input, try sketch.node(.unary(.sin), input))
-      }))
-      cases.append(("\(kind) of a constant", { sketch, input in
-        try sketch.binary(kind, input, sketch.constant([3]))
-      }))
-      cases.append(("\(kind) of one value", { sketch, input in
-        try sketch.binary(kind, sketch.constant(0.7), input)
-      }))
+      cases.append(
+        (
+          "\(kind) of two",
+          { sketch, input in
+            try sketch.binary(kind, input, try sketch.node(.unary(.sin), input))
+          }
+        ))
+      cases.append(
+        (
+          "\(kind) of a constant",
+          { sketch, input in
+            try sketch.binary(kind, input, sketch.constant([3]))
+          }
+        ))
+      cases.append(
+        (
+          "\(kind) of one value",
+          { sketch, input in
+            try sketch.binary(kind, sketch.constant(0.7), input)
+          }
+        ))
     }
-    cases.append(("division", { sketch, input in
-      try sketch.binary(.div, input, sketch.constant([3], in: 0.5...2))
-    }))
-    cases.append(("prelu", { sketch, input in
-      try sketch.node(.prelu, input, sketch.constant([3], in: 0...0.5))
-    }))
+    cases.append(
+      (
+        "division",
+        { sketch, input in
+          try sketch.binary(.div, input, sketch.constant([3], in: 0.5...2))
+        }
+      ))
+    cases.append(
+      (
+        "prelu",
+        { sketch, input in
+          try sketch.node(.prelu, input, sketch.constant([3], in: 0...0.5))
+        }
+      ))
     cases.append(("softmax", { sketch, input in try sketch.node(.softmax(SoftmaxOp(axis: 3)), input) }))
     cases.append(("log softmax", { sketch, input in try sketch.node(.logSoftmax(SoftmaxOp(axis: 3)), input) }))
-    cases.append(("mean", { sketch, input in
-      try sketch.node(.mean(ReduceOp(axes: [1, 2], keepDimensions: false)), input)
-    }))
-    cases.append(("concatenation of a constant", { sketch, input in
-      try sketch.node(.concatenation(ConcatenationOp(axis: 3)), input, sketch.constant([1, 4, 4, 2]))
-    }))
-    cases.append(("pad", { sketch, input in
-      try sketch.node(.pad(PadOp(before: [0, 1, 0, 0], after: [0, 0, 2, 0], mode: .constant(0.3))), input)
-    }))
-    cases.append(("resize", { sketch, input in
-      try sketch.node(
-        .resize(ResizeOp(mode: .nearest, coordinates: .asymmetric, outputHeight: 8, outputWidth: 8)), input)
-    }))
-    cases.append(("matrix product", { sketch, input in
-      try sketch.node(.batchMatMul(BatchMatMulOp()), input, sketch.constant([1, 4, 3, 2]))
-    }))
-    cases.append(("transposed convolution", { sketch, input in
-      var op = TransposeConv2DOp()
-      (op.strideHeight, op.strideWidth, op.outputHeight, op.outputWidth) = (2, 2, 9, 9)
-      return try sketch.node(.transposeConv2D(op), input, sketch.constant([5, 3, 3, 3]), sketch.constant([5]))
-    }))
+    cases.append(
+      (
+        "mean",
+        { sketch, input in
+          try sketch.node(.mean(ReduceOp(axes: [1, 2], keepDimensions: false)), input)
+        }
+      ))
+    cases.append(
+      (
+        "concatenation of a constant",
+        { sketch, input in
+          try sketch.node(.concatenation(ConcatenationOp(axis: 3)), input, sketch.constant([1, 4, 4, 2]))
+        }
+      ))
+    cases.append(
+      (
+        "pad",
+        { sketch, input in
+          try sketch.node(.pad(PadOp(before: [0, 1, 0, 0], after: [0, 0, 2, 0], mode: .constant(0.3))), input)
+        }
+      ))
+    cases.append(
+      (
+        "resize",
+        { sketch, input in
+          try sketch.node(
+            .resize(ResizeOp(mode: .nearest, coordinates: .asymmetric, outputHeight: 8, outputWidth: 8)), input)
+        }
+      ))
+    cases.append(
+      (
+        "matrix product",
+        { sketch, input in
+          try sketch.node(.batchMatMul(BatchMatMulOp()), input, sketch.constant([1, 4, 3, 2]))
+        }
+      ))
+    cases.append(
+      (
+        "transposed convolution",
+        { sketch, input in
+          var op = TransposeConv2DOp()
+          (op.strideHeight, op.strideWidth, op.outputHeight, op.outputWidth) = (2, 2, 9, 9)
+          return try sketch.node(.transposeConv2D(op), input, sketch.constant([5, 3, 3, 3]), sketch.constant([5]))
+        }
+      ))
     for (name, build) in cases {
       var sketch = GraphSketch(seed: 62)
       let input = sketch.input([1, 4, 4, 3])

@@ -6,7 +6,9 @@ import Testing
   /// The quantizations for given ranges by tensor.
   private func assignment(_ graph: Graph, _ ranges: [TensorID: (Float, Float)]) throws -> ScaleAssignment {
     let observed = Dictionary(
-      uniqueKeysWithValues: ranges.map { (CalibratedValue.tensor($0.key), ValueRange(low: $0.value.0, high: $0.value.1)) })
+      uniqueKeysWithValues: ranges.map {
+        (CalibratedValue.tensor($0.key), ValueRange(low: $0.value.0, high: $0.value.1))
+      })
     return try ScaleAssignment(graph, ranges: CalibratedRanges(method: .minmax, observed: observed))
   }
 

@@ -7,7 +7,8 @@ import Testing
     var random = TensorGenerator(seed: seed)
     for _ in 0..<2000 {
       let magnitude = Float(sign: .plus, exponent: random.int(-60...60), significand: 1)
-      let a = Float.random(in: -2...2, using: &random) * magnitude, b = Float.random(in: -2...2, using: &random) * magnitude
+      let a = Float.random(in: -2...2, using: &random) * magnitude,
+        b = Float.random(in: -2...2, using: &random) * magnitude
       let range = ValueRange(low: min(a, b), high: max(a, b))
       let form = TensorQuantization(int8: range)
       #expect((-128...127).contains(form.zeroPoint))

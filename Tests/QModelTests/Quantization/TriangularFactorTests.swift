@@ -38,7 +38,8 @@ import Testing
     var upper = whole
     for i in 0..<size { for j in 0..<i { upper[i * size + j] = .nan } }
     let b = (0..<size).map { Double($0) - 2 }
-    #expect(TriangularFactor(upper: upper, size: size).solving(b) == TriangularFactor(upper: whole, size: size).solving(b))
+    #expect(
+      TriangularFactor(upper: upper, size: size).solving(b) == TriangularFactor(upper: whole, size: size).solving(b))
   }
 
   @Test(arguments: sizes) func errorIsTheQuadraticForm(size: Int) {
@@ -74,7 +75,11 @@ import Testing
       let factor = TriangularFactor(upper: matrix, size: 2)
       let found = target.withUnsafeBufferPointer { factor.nearestIntegers(to: $0, scale: 0.5).error }
       var best = Double.infinity
-      for a in -20...20 { for b in -20...20 { best = min(best, form(matrix, [target[0] - 0.5 * Double(a), target[1] - 0.5 * Double(b)])) } }
+      for a in -20...20 {
+        for b in -20...20 {
+          best = min(best, form(matrix, [target[0] - 0.5 * Double(a), target[1] - 0.5 * Double(b)]))
+        }
+      }
       // Each coordinate of the triangular system is rounded to the nearest, so the error is at most its trace over 4 steps.
       #expect(found >= best - 1e-9)
       #expect(found <= 0.25 * 0.25 * (matrix[0] + matrix[3]) + 1e-9, "seed \(seed)")

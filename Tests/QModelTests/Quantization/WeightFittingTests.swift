@@ -8,7 +8,8 @@ import Testing
     var sketch = GraphSketch()
     let input = sketch.input([1, inputs])
     sketch.output(
-      try sketch.node(.fullyConnected(FullyConnectedOp()), input, sketch.constant([outputs, inputs]), sketch.constant([outputs])))
+      try sketch.node(
+        .fullyConnected(FullyConnectedOp()), input, sketch.constant([outputs, inputs]), sketch.constant([outputs])))
     return try #require(try LinearLayer(sketch.graph.nodes[0], index: 0, in: sketch.graph))
   }
 
@@ -149,7 +150,9 @@ import Testing
     for (x, u) in zip(float, steps) {
       mean += Double(bias[0]) - Double(fitted.bias[0]) * Double(scale * fitted.scales[0])
       for k in 0..<inputs {
-        mean += Double(weights[k]) * Double(x[k]) - Double(fitted.weights[k]) * Double(u[k]) * Double(scale * fitted.scales[0])
+        mean +=
+          Double(weights[k]) * Double(x[k]) - Double(fitted.weights[k]) * Double(u[k])
+          * Double(scale * fitted.scales[0])
       }
     }
     #expect(abs(mean) / 400 < 0.02)

@@ -251,7 +251,8 @@ extension Lowering {
     if graph.tensors[id].isVariable || graph.tensors[id].isConstant {
       guard isSame else {
         throw ModelError(
-          .unsupported, "the state, \(initial.label), is \(initial.type) with scale \(initial.scale), expected \(type) "
+          .unsupported,
+          "the state, \(initial.label), is \(initial.type) with scale \(initial.scale), expected \(type) "
             + "with scale \(quantization.scale)")
       }
       if graph.tensors[id].isVariable { return try self.state(id) }

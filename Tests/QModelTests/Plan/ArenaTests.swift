@@ -12,7 +12,6 @@ struct ArenaTests {
     ]) func workingMemoryStaysWithinTheAim(model: String, limit: Int) throws
   {
     let model = try VerifiedModel(bytes: try QuantizedTFLiteTests.compiled(model).bytes)
-    print("arena", model.arenaByteCount, "state", model.stateByteCount, "file", model.fileByteCount)
     #expect(model.arenaByteCount + model.stateByteCount <= limit)
   }
 }

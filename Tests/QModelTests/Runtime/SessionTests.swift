@@ -13,7 +13,7 @@ struct SessionTests {
     var maker = SampleGraph(seed: 8, origin: .float)
     let count = 24
     let inputs = (0..<count).map { _ in (0..<model.inputs[0].elementCount).map { _ in maker.integer(-128...127) } }
-    func run(_ session: Session, _ values: [Int]) -> [[Int]] {
+    @Sendable func run(_ session: Session, _ values: [Int]) -> [[Int]] {
       session.reset()
       session.setInput(0, integers: values)
       session.run()

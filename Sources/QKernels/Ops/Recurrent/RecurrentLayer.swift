@@ -16,6 +16,7 @@ import QKernelsIntrinsics
 public struct RecurrentLayer: BitwiseCopyable, Sendable {
   /// I, H.
   public var inputSize: Int32
+  /// H.
   public var hiddenSize: Int32
   /// 1 or 2.
   public var directionCount: Int32
@@ -59,7 +60,8 @@ public struct RecurrentLayer: BitwiseCopyable, Sendable {
   func validate(_ view: StepView, gateCount: Int, recurrentGateCount: Int, states: Int) throws(Status) {
     guard view.inputCount == 1 + states, view.outputCount <= 1 else { throw .badParams }
     let limit: Int32 = 1 << 14
-    guard inputSize > 0, inputSize <= limit, hiddenSize > 0, hiddenSize <= limit, directionCount == 1 || directionCount == 2,
+    guard inputSize > 0, inputSize <= limit, hiddenSize > 0, hiddenSize <= limit,
+      directionCount == 1 || directionCount == 2,
       reverseMask >= 0, reverseMask < 1 << directionCount, stepsPerChunk >= 1, stepsPerChunk <= limit,
       gateLimit >= 1, gateLimit <= 32767
     else { throw .badParams }

@@ -9,7 +9,8 @@
 ///               o = σ(z_o + P_o∘c')     h' = clamp(hiddenZeroPoint + requantize(act(c')·o, output))
 ///               isCoupled: f = 1 − i, in Q0.15: 32767 − i (ONNX input_forget)
 ///               peepholes: each term is sat16(requantize(P·c)) in Q3.12, its sum with z saturates
-/// Rounding:     double rounding in 32 bits throughout; |f·c|, |i·g|, |P·c| <= 2^30.
+/// Rounding:     double rounding.  Overflow: |f·c|, |i·g|, |P·c|, |act(c')·o| <= 2^30, and the compiler's factors do not
+///               shift them beyond 31 bits (`docs/recurrent.md`).
 /// Scratch:      ``RecurrentLayer/scratchByteCount(gateCount:)`` with 4 gates.  State is updated in place.
 /// Source:       TFLite Micro UNIDIRECTIONAL_SEQUENCE_LSTM 8x8->16 and 16x8->16: bit-exact: yes (without peepholes,
 ///               coupling and gate clip, which it does not have).

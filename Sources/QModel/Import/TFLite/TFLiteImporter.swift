@@ -24,7 +24,9 @@ public enum TFLiteImporter {
       throw ModelError(.malformed, "not a sound TFLite model: \(error)")
     }
     var builder = TFLiteGraphBuilder(model, name: name)
-    return try builder.build()
+    let graph = try builder.build()
+    try graph.validate()
+    return graph
   }
 }
 

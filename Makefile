@@ -27,6 +27,16 @@ asan:
 tsan:
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
 
+# TARGET: x86_64-linux aarch64-linux armv7em armv6m riscv64 riscv32; CPU: cortex-m4, cortex-m7, ... on bare metal.
+TARGET ?= x86_64-linux
+CPU ?=
+
+lib:
+	CPU=$(CPU) Scripts/build-static-library $(TARGET)
+
+test-cross: build
+	Scripts/test-cross $(BUILD)/qcli
+
 # The oracle folder holds real int8 models; BENCH_MODELS names others.
 ORACLE ?= $(or $(QK_ORACLE),../shared/oracle)
 BENCH_MODELS ?= $(wildcard $(addprefix $(ORACLE)/models/,ad01_int8.tflite kws_ref_model.tflite pretrainedResnet_quant.tflite trained_lstm_int8.tflite))

@@ -39,7 +39,8 @@ let package = Package(
       path: "Sources/QKernels",
       exclude: ["CABI/include", "CABI/kernel_table.h"]
         + [
-          "CortexMDSP", "Intrinsics", "Template", "Template256", "TemplateNEON", "AVX512VNNI", "AVXVNNI", "AVX2", "NEONDot", "NEON",
+          "CortexMDSP", "Intrinsics", "Template", "Template256", "TemplateNEON", "AVX512VNNI", "AVXVNNI", "AVX2",
+          "NEONDot", "NEON",
         ].map { "Inner/\($0)" }),
     .target(name: "QModel", dependencies: ["QKernels"]),
     .executableTarget(name: "qcli", dependencies: ["QKernels", "QModel"]),

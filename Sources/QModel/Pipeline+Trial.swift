@@ -90,7 +90,9 @@ extension Pipeline {
       session.reset()
       for (index, (info, input)) in zip(session.inputs, inputs).enumerated() {
         session.withInput(index) { bytes in
-          for (element, value) in input.values.enumerated() { info.store(info.quantized(value), at: element, in: bytes) }
+          for (element, value) in input.values.enumerated() {
+            info.store(info.quantized(value), at: element, in: bytes)
+          }
         }
       }
       session.run()

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+// qkernels.h documents these symbols.
+
 import QKernelsIntrinsics
 
 // The functions of include/qkernels.h, which says what they do; the compiler checks that the declarations agree.

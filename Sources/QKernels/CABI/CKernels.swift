@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+// kernel_table.h documents these symbols.
+
 import QKernelsIntrinsics
 
 // One pair of functions per operation, so that a program links the kernels that its table names and no others.
@@ -123,22 +126,30 @@ import QKernelsIntrinsics
 @implementation @c public func qk_depthwise_conv2d_int16_validate(_ step: UnsafeRawPointer!) -> qk_status {
   validate(DepthwiseConv2DInt16.self, step)
 }
-@implementation @c public func qk_depthwise_conv2d_int16_run(_ step: UnsafeRawPointer!) { run(DepthwiseConv2DInt16.self, step) }
+@implementation @c public func qk_depthwise_conv2d_int16_run(_ step: UnsafeRawPointer!) {
+  run(DepthwiseConv2DInt16.self, step)
+}
 
 @implementation @c public func qk_transpose_conv2d_int16_validate(_ step: UnsafeRawPointer!) -> qk_status {
   validate(TransposeConv2DInt16.self, step)
 }
-@implementation @c public func qk_transpose_conv2d_int16_run(_ step: UnsafeRawPointer!) { run(TransposeConv2DInt16.self, step) }
+@implementation @c public func qk_transpose_conv2d_int16_run(_ step: UnsafeRawPointer!) {
+  run(TransposeConv2DInt16.self, step)
+}
 
 @implementation @c public func qk_fully_connected_int16_validate(_ step: UnsafeRawPointer!) -> qk_status {
   validate(FullyConnectedInt16.self, step)
 }
-@implementation @c public func qk_fully_connected_int16_run(_ step: UnsafeRawPointer!) { run(FullyConnectedInt16.self, step) }
+@implementation @c public func qk_fully_connected_int16_run(_ step: UnsafeRawPointer!) {
+  run(FullyConnectedInt16.self, step)
+}
 
 @implementation @c public func qk_batch_mat_mul_int16_validate(_ step: UnsafeRawPointer!) -> qk_status {
   validate(BatchMatMulInt16.self, step)
 }
-@implementation @c public func qk_batch_mat_mul_int16_run(_ step: UnsafeRawPointer!) { run(BatchMatMulInt16.self, step) }
+@implementation @c public func qk_batch_mat_mul_int16_run(_ step: UnsafeRawPointer!) {
+  run(BatchMatMulInt16.self, step)
+}
 
 @implementation @c public func qk_add_int16_validate(_ step: UnsafeRawPointer!) -> qk_status {
   validate(AddInt16.self, step)
@@ -153,7 +164,9 @@ import QKernelsIntrinsics
 @implementation @c public func qk_logistic_tanh_int16_validate(_ step: UnsafeRawPointer!) -> qk_status {
   validate(LogisticTanhInt16.self, step)
 }
-@implementation @c public func qk_logistic_tanh_int16_run(_ step: UnsafeRawPointer!) { run(LogisticTanhInt16.self, step) }
+@implementation @c public func qk_logistic_tanh_int16_run(_ step: UnsafeRawPointer!) {
+  run(LogisticTanhInt16.self, step)
+}
 
 @implementation @c public func qk_leaky_relu_int16_validate(_ step: UnsafeRawPointer!) -> qk_status {
   validate(LeakyReluInt16.self, step)

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+// qkernels.h documents these symbols.
+
 import QKernelsIntrinsics
 
 extension Status {
@@ -35,14 +38,16 @@ extension InnerSet {
   }
 
   #if !QK_STATIC_INNER
-  /// The set's name as a C string.
-  @inline(__always) var cName: UnsafePointer<CChar> { name.cString }
+    /// The set's name as a C string.
+    @inline(__always) var cName: UnsafePointer<CChar> { name.cString }
   #endif
 }
 
 extension StaticString {
   /// The bytes of a literal, which the compiler ends with NUL.
-  @inline(__always) var cString: UnsafePointer<CChar> { UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self) }
+  @inline(__always) var cString: UnsafePointer<CChar> {
+    UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self)
+  }
 }
 
 /// Whether two NUL-terminated strings are the same.

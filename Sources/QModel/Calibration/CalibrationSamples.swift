@@ -24,7 +24,8 @@ struct CalibrationSamples {
   init(_ source: any SampleSource, for graph: Graph, progress: () -> Void = {}) throws(ModelError) {
     self.source = source
     guard source.sampleCount > 0 else {
-      throw ModelError(.mismatch, "the calibration data has no samples", hint: "give at least one; 100 or more are better")
+      throw ModelError(
+        .mismatch, "the calibration data has no samples", hint: "give at least one; 100 or more are better")
     }
     inputs = graph.inputs.map { id in
       let tensor = graph.tensors[id]
@@ -76,7 +77,8 @@ struct CalibrationSamples {
       let expected = input.shape.reduce(1, *)
       guard array.count == expected else {
         throw ModelError(
-          .mismatch, "calibration sample \(index) has \(array.count) values for input '\(input.name)', expected \(expected)")
+          .mismatch,
+          "calibration sample \(index) has \(array.count) values for input '\(input.name)', expected \(expected)")
       }
       guard array.allSatisfy({ $0.isFinite }) else {
         throw ModelError(

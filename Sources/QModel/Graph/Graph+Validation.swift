@@ -2,7 +2,7 @@ extension Graph {
   /// Checks everything that passes, evaluation and quantization rely on, once.
   ///
   /// All indices exist; each tensor is computed at most once, and before it is used; inputs are not computed; shapes have
-  /// dimensions >= 1 and fewer than 2^31 elements; constants fill their shapes; scales are finite and positive, zero points
+  /// dimensions >= 1 and at most 2^28 elements; constants fill their shapes; scales are finite and positive, zero points
   /// fit, axes exist; every node's output tensors have the shapes that its op says.
   /// - Throws: ``ModelError`` of kind `malformed` for the structure, of kind `mismatch` for shapes, with node or tensor
   ///   named.

@@ -1,7 +1,7 @@
 /// The shapes that shape inference was given, with the checks that all ops share.
 struct OperandShapes {
-  /// Sizes beyond this are refused, so that index arithmetic in 64 bits cannot overflow.
-  static let elementLimit = Int(Int32.max)
+  /// Tensors beyond this are refused: as floats they would take a gigabyte, and index arithmetic must not overflow.
+  static let elementLimit = 1 << 28
   /// Strides, paddings, window sizes beyond this are refused for the same reason.
   static let attributeLimit = 1 << 24
 

@@ -24,12 +24,13 @@ extension SliceOp: GraphOp {
       starts.count == input.count && sizes.count == input.count && strides.count == input.count,
       "starts \(starts), sizes \(sizes) and strides \(strides) do not have one entry per axis of \(input)")
     for axis in input.indices {
-      // Bounds first, so that the product below cannot overflow.
-      let limit = OperandShapes.elementLimit
-      let inRange =
-        starts[axis] >= 0 && starts[axis] < input[axis] && sizes[axis] >= 1 && sizes[axis] <= limit
-        && strides[axis] != 0 && strides[axis] >= -limit && strides[axis] <= limit
-      let last = inRange ? starts[axis] + (sizes[axis] - 1) * strides[axis] : -1
+      // A size from 1 to the input's, so that subtracting is safe; the product may still overflow.
+      let steps = sizes[axis] >= 1 && sizes[axis] <= input[axis] ? sizes[axis] - 1 : -1
+      let (reach, overflow) = steps.multipliedReportingOverflow(by: strides[axis])
+      let isSound =
+        starts[axis] >= 0 && starts[axis] < input[axis] && steps >= 0 && strides[axis] != 0 && !overflow
+        && reach.magnitude <= UInt(input[axis])
+      let last = isSound ? starts[axis] + reach : -1
       try operands.require(
         last >= 0 && last < input[axis],
         "axis \(axis): \(sizes[axis]) elements from \(starts[axis]) by \(strides[axis]) leave the input \(input)")
@@ -47,7 +48,9 @@ extension SliceOp: GraphOp {
     return FloatTensor(shape: sizes) { output in
       input.values.withUnsafeBufferPointer { source in
         guard let source = source.baseAddress, let target = output.baseAddress else { return }
-        gather(sizes, strides: zip(steps, strides).map { $0 * $1 }, from: source + offset, to: target)
+        gather(
+          sizes, strides: sizes.indices.map { sizes[$0] == 1 ? 0 : steps[$0] * strides[$0] }, from: source + offset,
+          to: target)
       }
     }
   }

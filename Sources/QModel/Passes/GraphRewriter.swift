@@ -115,6 +115,17 @@ struct GraphRewriter {
     return true
   }
 
+  /// Removes the node that computes a tensor, and those before it, as far as nobody uses their results any more.
+  mutating func removeUnused(_ tensor: TensorID) {
+    var candidates = [tensor]
+    while let candidate = candidates.popLast() {
+      guard let (index, node) = producer(of: candidate), node.outputs.allSatisfy({ uses[$0].isEmpty && !isOutput($0) })
+      else { continue }
+      remove(index)
+      candidates += node.inputs.compactMap { $0 }
+    }
+  }
+
   mutating func setOutputs(_ outputs: [TensorID]) { graph.outputs = outputs }
 
   /// Takes all users of a tensor and, if it is one, its place among the model's outputs.

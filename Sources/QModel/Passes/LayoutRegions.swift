@@ -5,16 +5,33 @@ extension Graph {
   /// Where one operand of an addition comes transposed and the other does not, moving a transposition across that one
   /// addition gains nothing, but moving it across all that follows may.
   func choosingLayouts() throws(ModelError) -> Graph {
-    var rewriter = GraphRewriter(self)
+    var graph = self
+    // Each step moves fewer elements than the one before or moves them closer to the outputs; the bound is for safety.
+    for _ in 0..<(16 + nodes.count) {
+      guard let next = try graph.choosingOneLayout() else { break }
+      graph = next
+    }
+    return graph
+  }
+
+  /// The graph with one region in a better layout; nil if all are in the best.
+  private func choosingOneLayout() throws(ModelError) -> Graph? {
+    let rewriter = GraphRewriter(self)
+    let weight = rewriter.transpositionWeight
     var isVisited = [Bool](repeating: false, count: nodes.count)
     for seed in nodes.indices where !isVisited[seed] {
       guard let region = LayoutRegion(around: seed, rewriter) else { continue }
       for member in region.members { isVisited[member] = true }
-      let gains = region.candidates(rewriter).map { ($0, region.gain($0, rewriter)) }
-      guard let best = gains.max(by: { $0.1 < $1.1 }) else { continue }
-      if best.1 > 0 || (best.1 == 0 && region.isFed(by: best.0, rewriter)) { region.relay(to: best.0, &rewriter) }
+      for candidate in region.candidates(rewriter) where region.gain(candidate, rewriter) >= 0 {
+        // The estimate takes each border for itself; what counts is the graph that comes out.
+        var relaid = rewriter
+        region.relay(to: candidate, &relaid)
+        let next = try relaid.finished().removingDeadNodes().mergingTranspositions().mergingDuplicates()
+        let change = GraphRewriter(next).transpositionWeight - weight
+        if change < 0 || (change == 0 && region.isFed(by: candidate, rewriter)) { return next }
+      }
     }
-    return try rewriter.finished().removingDeadNodes().mergingTranspositions()
+    return nil
   }
 }
 
@@ -120,26 +137,22 @@ private struct LayoutRegion {
   /// How many elements fewer are moved when all members run on tensors x with t = Tp(x) for every tensor t of the region.
   func gain(_ p: Permutation, _ rewriter: GraphRewriter) -> Int {
     var gain = 0
-    for tensor in entries(rewriter) {
+    let entries = entries(rewriter)
+    for tensor in entries {
       let shape = rewriter.shape(tensor)
       let full = [Int](repeating: 1, count: rank - shape.count) + shape
       if rewriter.isConstant(tensor) || p.inverse.isReshape(of: full) { continue }
       let outside = rewriter.users(of: tensor).filter { !isMember.contains($0) }
+      // A transposition that others need anyway; one that only feeds this region goes with it.
       let alreadyTransposed = outside.contains { user in
-        if case .transpose(let op)? = rewriter.nodes[user]?.op { op.permutation == p.inverse } else { false }
+        guard let node = rewriter.nodes[user], case .transpose(let op) = node.op else { return false }
+        return op.permutation == p.inverse && !entries.contains(node.outputs[0])
       }
-      if rewriter.inputs.contains(tensor), outside.isEmpty { continue }
       if alreadyTransposed { continue }
-      if shape.count == rank, let (_, producer) = rewriter.producer(of: tensor), case .transpose(let op) = producer.op,
-        let origin = producer.inputs[0]
-      {
-        let total = op.permutation.followed(by: p.inverse)
-        let count = shape.reduce(1, *)
-        if !total.isReshape(of: rewriter.shape(origin)) { gain -= count }
-        if outside.isEmpty, !rewriter.isOutput(tensor) { gain += count }
-      } else {
-        gain -= shape.reduce(1, *)
-      }
+      let isKept = !outside.isEmpty || rewriter.isOutput(tensor)
+      gain -=
+        shape.count == rank
+        ? rewriter.transpositionCost(tensor, by: p.inverse, isKept: isKept) : shape.reduce(1, *)
     }
     for member in members {
       guard let node = rewriter.nodes[member] else { continue }
@@ -151,7 +164,9 @@ private struct LayoutRegion {
         var needsOld = false
         for user in outside {
           if case .transpose(let op)? = rewriter.nodes[user]?.op {
-            if p.followed(by: op.permutation).isReshape(of: p.inverse.applied(to: shape)) { gain += count }
+            if p.followed(by: op.permutation).isReshape(of: p.inverse.applied(to: shape)) {
+              gain += rewriter.transpositionWeight(user)
+            }
           } else {
             needsOld = true
           }

@@ -79,7 +79,7 @@ struct LayoutRule {
   ///
   /// The axes of the transposed shape and of the target are cut into the shortest runs of equal product; it works when each
   /// run of the transposed shape lies together, in order, in x too. Axes of size 1 go where they please.
-  private static func reshape(_ shape: [Int], _ p: Permutation, to target: [Int]) -> ([Int], Permutation)? {
+  static func reshape(_ shape: [Int], _ p: Permutation, to target: [Int]) -> ([Int], Permutation)? {
     var groups: [(source: [Int], target: [Int])] = []
     var from = 0
     var to = 0
@@ -87,6 +87,12 @@ struct LayoutRule {
       var group: (source: [Int], target: [Int]) = ([], [])
       var sourceProduct = 1
       var targetProduct = 1
+      if from < shape.count, to < target.count, shape[from] == 1, target[to] == 1 {
+        groups.append(([], [to]))
+        from += 1
+        to += 1
+        continue
+      }
       repeat {
         if from < shape.count, sourceProduct <= targetProduct || to == target.count {
           sourceProduct *= shape[from]

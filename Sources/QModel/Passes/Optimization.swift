@@ -18,12 +18,13 @@ extension Graph {
   /// The passes that only make a graph simpler, until nothing changes.
   private func simplified() throws(ModelError) -> Graph {
     var graph = self
-    // Every round that changes something removes a node or moves one towards the outputs; the bound is for safety only.
-    for _ in 0..<(16 + nodes.count) {
+    // Three or four rounds are usual: within one, nodes move as far as they can. The bound is for safety.
+    for _ in 0..<64 {
       var next = graph.removingDeadNodes().foldingConstants()
       next = try next.removingIdentities().mergingDuplicates().recognizingFunctions().namingSpecialCases()
       next = try next.mergingTranspositions().mergingReshapes().absorbingBoundaryTranspositions()
-      next = try next.sinkingTranspositions().choosingLayouts().absorbingBoundaryTranspositions()
+      next = try next.sinkingTranspositions().choosingLayouts().mergingTranspositionsAroundReshapes()
+        .absorbingBoundaryTranspositions()
       next = try next.foldingTranspositionsIntoWeights().sinkingReshapes()
       next = try next.foldingPads().foldingAffines().fusingActivations()
       if next.hasSameNodes(as: graph) { return graph }

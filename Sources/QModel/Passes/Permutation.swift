@@ -40,7 +40,7 @@ extension GraphTensor {
 
 extension GraphRewriter {
   /// The tensor transposed, with as little work as possible: a constant is transposed here, a transposition before it is
-  /// merged, one that only moves axes of size 1 is a reshape.
+  /// merged, one that only moves axes of size 1 is a reshape, and one that is there already is used again.
   mutating func transposed(_ tensor: TensorID, by permutation: Permutation, for name: String) -> TensorID {
     var source = tensor
     var total = permutation
@@ -57,6 +57,7 @@ extension GraphRewriter {
     let op: OpKind =
       total.isReshape(of: self.shape(source))
       ? .reshape(ReshapeOp(shape: shape)) : .transpose(TransposeOp(permutation: total))
+    for user in users(of: source) { if let node = nodes[user], node.op == op { return node.outputs[0] } }
     let result = add(GraphTensor(shape: shape))
     append(Node(name: "\(name)/transposed", op: op, inputs: [source], outputs: [result]))
     return result
@@ -76,17 +77,38 @@ extension GraphRewriter {
     return result
   }
 
-  /// The elements that transposing a tensor would move, and those that no longer would be because a transposition before
-  /// it has no other user.
-  func transpositionCost(_ tensor: TensorID, by permutation: Permutation) -> (added: Int, removed: Int) {
-    if isConstant(tensor) { return (0, 0) }
-    let shape = shape(tensor)
-    let count = shape.reduce(1, *)
-    if let (_, producer) = producer(of: tensor), case .transpose(let op) = producer.op, let origin = producer.inputs[0]
-    {
-      let total = op.permutation.followed(by: permutation)
-      return (total.isReshape(of: self.shape(origin)) ? 0 : count, hasSoleUse(tensor) ? count : 0)
+  /// The elements that a transposition moves: none if it can become the layout of a model input or output.
+  func transpositionWeight(_ index: Int) -> Int {
+    guard let node = nodes[index], let source = node.inputs[0] else { return 0 }
+    let result = node.outputs[0]
+    if inputs.contains(source), hasSoleUse(source), !isOutput(result) { return 0 }
+    if isOutput(result), users(of: result).isEmpty, producer(of: source) != nil, !isOutput(source) { return 0 }
+    return shape(result).reduce(1, *)
+  }
+
+  /// The elements that all transpositions move.
+  var transpositionWeight: Int {
+    nodes.indices.reduce(0) { sum, index in
+      if case .transpose? = nodes[index]?.op { sum + transpositionWeight(index) } else { sum }
     }
-    return (permutation.isReshape(of: shape) ? 0 : count, 0)
+  }
+
+  /// How many elements more are moved when some users of a tensor get it transposed; negative if fewer.
+  ///
+  /// - Parameter isKept: others go on using the tensor as it is.
+  func transpositionCost(_ tensor: TensorID, by permutation: Permutation, isKept: Bool) -> Int {
+    if isConstant(tensor) { return 0 }
+    let count = shape(tensor).reduce(1, *)
+    guard let (index, producer) = producer(of: tensor), case .transpose(let op) = producer.op,
+      let origin = producer.inputs[0]
+    else {
+      if permutation.isReshape(of: shape(tensor)) { return 0 }
+      // The transposition of a model input that is used no other way becomes the input's layout.
+      return inputs.contains(tensor) && !isKept && !isOutput(tensor) ? 0 : count
+    }
+    let weight = transpositionWeight(index)
+    let isGone = op.permutation.followed(by: permutation).isReshape(of: shape(origin))
+    if isKept { return (isGone ? 0 : count) + (weight == 0 ? count : 0) }
+    return isGone || weight == 0 ? -weight : count - weight
   }
 }

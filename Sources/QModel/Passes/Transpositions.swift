@@ -14,6 +14,7 @@ extension Graph {
         source = origin
       }
       node.inputs = [source]
+      if permutation.isIdentity, rewriter.bypass(index, node.outputs[0], with: source) { continue }
       node.op =
         permutation.isReshape(of: rewriter.shape(source))
         ? .reshape(ReshapeOp(shape: rewriter.shape(node.outputs[0])))
@@ -42,6 +43,29 @@ extension Graph {
   }
 }
 
+extension Graph {
+  /// The graph with a transposition behind a reshape moved before it where another transposition stands there, so that the
+  /// two become one.
+  func mergingTranspositionsAroundReshapes() throws(ModelError) -> Graph {
+    var rewriter = GraphRewriter(self)
+    for index in nodes.indices {
+      guard var node = rewriter.nodes[index], case .transpose(let last) = node.op, let image = node.inputs[0],
+        rewriter.hasSoleUse(image), let (_, reshape) = rewriter.producer(of: image), case .reshape = reshape.op,
+        let before = reshape.inputs[0], rewriter.hasSoleUse(before),
+        let (_, producer) = rewriter.producer(of: before), case .transpose = producer.op,
+        // Read backwards, the reshape has a transposition before it, which then can be put behind it.
+        let (_, back) = LayoutRule.reshape(
+          rewriter.shape(image), last.permutation.inverse, to: rewriter.shape(before))
+      else { continue }
+      let moved = rewriter.transposed(before, by: back.inverse, for: node.name)
+      node.op = .reshape(ReshapeOp(shape: rewriter.shape(node.outputs[0])))
+      node.inputs = [moved]
+      rewriter.replace(index, with: node)
+    }
+    return try rewriter.finished().removingDeadNodes()
+  }
+}
+
 extension LayoutRule {
   /// Whether fewer elements are moved than before; or as many, if every operand comes from this transposition, so that it
   /// only moves on towards the outputs.
@@ -49,16 +73,15 @@ extension LayoutRule {
     let rank = p.count
     var gain = 0
     var isUniform = true
-    for index in operands {
-      guard let operand = node.inputs[index] else { continue }
+    for operand in Set(operands.compactMap { node.inputs[$0] }).sorted() {
       let shape = rewriter.shape(operand)
-      let isSmaller = shape.count < rank
-      let (added, removed) =
-        isSmaller
-        ? (isFree(shape, p) || rewriter.isConstant(operand) ? 0 : shape.reduce(1, *), 0)
-        : rewriter.transpositionCost(operand, by: p.inverse)
-      gain += removed - added
-      if added > 0 { isUniform = false }
+      if rewriter.isConstant(operand) || isFree(shape, p) { continue }
+      let others = rewriter.users(of: operand).contains { rewriter.nodes[$0]?.outputs != node.outputs }
+      gain -=
+        shape.count == rank
+        ? rewriter.transpositionCost(operand, by: p.inverse, isKept: others || rewriter.isOutput(operand))
+        : shape.reduce(1, *)
+      if rewriter.producer(of: operand)?.node.op != .transpose(TransposeOp(permutation: p)) { isUniform = false }
     }
     for (output, shape) in zip(node.outputs, resultShapes) where !result.isReshape(of: shape) {
       gain += outputGain(output, shape, rewriter)
@@ -77,7 +100,7 @@ extension LayoutRule {
     var saved = 0
     for user in rewriter.users(of: output) {
       guard let node = rewriter.nodes[user], case .transpose(let next) = node.op else { return -count }
-      if result.followed(by: next.permutation).isReshape(of: shape) { saved += count }
+      if result.followed(by: next.permutation).isReshape(of: shape) { saved += rewriter.transpositionWeight(user) }
     }
     // The transposition of a model output becomes the output's layout.
     return saved
@@ -87,6 +110,7 @@ extension LayoutRule {
   fileprivate func apply(to index: Int, _ p: Permutation, _ rewriter: inout GraphRewriter) {
     guard var node = rewriter.nodes[index] else { return }
     let old = node.outputs
+    let oldInputs = node.inputs
     for operand in operands {
       guard let tensor = node.inputs[operand] else { continue }
       node.inputs[operand] = rewriter.relaidOperand(tensor, by: p.inverse, for: node.name)
@@ -96,6 +120,7 @@ extension LayoutRule {
       result.isIdentity ? output : rewriter.add(GraphTensor(shape: shape))
     }
     rewriter.replace(index, with: node)
+    for case .some(let input) in oldInputs { rewriter.removeUnused(input) }
     if result.isIdentity { return }
     for (output, inner) in zip(old, node.outputs) {
       let op: OpKind =

@@ -36,7 +36,9 @@ struct InputMoments: Sendable {
   }
 
   /// Multiplications for one patch.
-  static func multiplications(depth: Int) -> Int { depth * min(depth, depth <= fullDepth ? depth : segmentDepth) * 3 / 2 }
+  static func multiplications(depth: Int) -> Int {
+    depth * min(depth, depth <= fullDepth ? depth : segmentDepth) * 3 / 2
+  }
 
   /// Adds the patches of one block.
   mutating func add(_ batch: [PatchRows], block: Int, threads: Int) {

@@ -42,7 +42,9 @@ struct NetworkSimulation: Sendable {
     while let index = pending.popLast() {
       if isNeeded[index] { continue }
       isNeeded[index] = true
-      for case .some(let input) in nodes[index].inputs { if let producer = producers[input] { pending.append(producer) } }
+      for case .some(let input) in nodes[index].inputs {
+        if let producer = producers[input] { pending.append(producer) }
+      }
     }
     return nodes.indices.filter { isNeeded[$0] }
   }

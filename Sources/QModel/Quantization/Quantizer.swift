@@ -16,7 +16,8 @@ public struct Quantizer {
   }
 
   /// Measures a candidate: the error of its outputs on the first so many samples, relative to their size.
-  typealias Trial = (_ candidate: QuantizedGraph, _ samples: CalibrationSamples, _ count: Int) throws(ModelError) -> Double
+  typealias Trial = (_ candidate: QuantizedGraph, _ samples: CalibrationSamples, _ count: Int) throws(ModelError) ->
+    Double
 
   /// Calibrates and quantizes an optimized float graph.
   ///

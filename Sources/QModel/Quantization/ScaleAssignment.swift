@@ -131,7 +131,8 @@ struct ScaleAssignment {
       switch node.op {
       case .concatenation: try join(&node)
       case .binary(let op) where op.kind == .maximum || op.kind == .minimum: try join(&node)
-      case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .averagePool2D, .maxPool2D, .mean,
+      case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .averagePool2D, .maxPool2D,
+        .mean,
         .binary, .unary, .prelu, .softmax, .logSoftmax, .batchNormalization, .split, .slice, .pad, .reshape, .transpose,
         .resize, .requantize, .svdf:
         break
@@ -157,9 +158,10 @@ struct ScaleAssignment {
     for (index, input) in node.inputs.enumerated() {
       guard let input, isActivation(input) else { continue }
       let group = groups[root(input)]
+      var isFree = group.fixed == nil && !group.containsInput
       // Half the range is one bit of resolution.
-      let keepsResolution = try range(of: group.carrier).span >= span / 2
-      if group.fixed == nil, !group.containsInput, keepsResolution {
+      if isFree { isFree = try range(of: group.carrier).span >= span / 2 }
+      if isFree {
         unite(output, input, carrier: carrier(output))
       } else if root(input) != root(output) {
         node.inputs[index] = appendRequantization(of: input, for: node, into: output)

@@ -51,7 +51,9 @@ struct WeightFitting {
     for block in 0..<layer.blockCount {
       let moments = moments?[block]
       let metrics =
-        moments.map { moments in moments.segments.indices.map { Metric(moments, segment: $0, strength(moments, sampleCount)) } }
+        moments.map { moments in
+          moments.segments.indices.map { Metric(moments, segment: $0, strength(moments, sampleCount)) }
+        }
         ?? [Metric(depth: layer.depth)]
       let rows = WorkerSlots([Row](repeating: Row(), count: layer.blockChannels))
       parallelFor(count: layer.blockChannels, threads: threads) { (index, _) in

@@ -33,7 +33,8 @@ extension LinearLayer {
     for direction in 0..<op.directionCount {
       result.append(
         LinearLayer(
-          node, index, graph, input, RecurrentPart(isState: false, direction: direction, rows: 0..<rows, isObserved: true)))
+          node, index, graph, input,
+          RecurrentPart(isState: false, direction: direction, rows: 0..<rows, isObserved: true)))
     }
     for direction in 0..<op.directionCount {
       let state = previous?[direction] ?? node.outputs[0]

@@ -85,7 +85,8 @@ struct WeightStage {
     let integers = values.values.map(quantization.int8)
     graph.nodes[index].inputs[operand] = graph.add(
       GraphTensor(
-        name: graph.tensors[id].name, shape: values.shape, type: .int8, data: .int8(integers), quantization: quantization))
+        name: graph.tensors[id].name, shape: values.shape, type: .int8, data: .int8(integers),
+        quantization: quantization))
     simulation.replace(
       operand: operand, ofNode: index,
       by: FloatTensor(

@@ -183,14 +183,32 @@ private struct LayerComparison: Sendable {
     }
     for (tensor, info) in zip(graph.inputs, model.inputs) { add(tensor, info, "input") }
     let outputs = Dictionary(zip(graph.outputs, model.outputs), uniquingKeysWith: { first, _ in first })
+    // A tensor that only moves what an unnamed one holds carries that one's error, and so its op.
+    var labels: [TensorID: String] = [:]
     for node in graph.nodes {
+      var label = SourceDescription.name(of: node.op)
+      if Self.onlyMoves(node.op), let input = node.inputs.first ?? nil, places[input] == nil {
+        label = labels[input] ?? label
+      }
       for tensor in node.outputs {
-        add(tensor, outputs[tensor] ?? byName[graph.tensors[tensor].name], SourceDescription.name(of: node.op))
+        labels[tensor] = label
+        add(tensor, outputs[tensor] ?? byName[graph.tensors[tensor].name], label)
       }
     }
     self.compared = compared
     self.places = places
     placesByMoment = Dictionary(grouping: compared.indices) { availability[compared[$0].info.index] }
+  }
+
+  /// Whether every value of the op's result is a value of its operand.
+  private static func onlyMoves(_ op: OpKind) -> Bool {
+    switch op {
+    case .reshape, .transpose, .slice, .split: true
+    case .conv2D, .depthwiseConv2D, .transposeConv2D, .fullyConnected, .batchMatMul, .averagePool2D, .maxPool2D, .mean,
+      .binary, .unary, .prelu, .softmax, .logSoftmax, .batchNormalization, .concatenation, .pad, .resize, .requantize,
+      .recurrent, .svdf:
+      false
+    }
   }
 
   func emptySums() -> ComparisonSums {

@@ -126,7 +126,9 @@ struct TestRecurrent: CustomStringConvertible {
     Int(Truncating.requantize(Int32(value), factor.multiplier, factor.shift))
   }
 
-  private func divided(_ value: Int, _ exponent: Int) -> Int { Int(Truncating.divide(Int64(value), by: 1 << Int64(exponent))) }
+  private func divided(_ value: Int, _ exponent: Int) -> Int {
+    Int(Truncating.divide(Int64(value), by: 1 << Int64(exponent)))
+  }
 
   private func stored(_ value: Int) -> Int { isWide ? saturated(value) : min(max(value, -128), 127) }
 
@@ -141,7 +143,8 @@ struct TestRecurrent: CustomStringConvertible {
         let isReverse = reverseMask >> d & 1 == 1
         for step in 0..<steps {
           let t = isReverse ? steps - 1 - step : step
-          let y = advance(d, Array(x.values[(t * batches + n) * inputs..<(t * batches + n + 1) * inputs]), &state, &memory)
+          let y = advance(
+            d, Array(x.values[(t * batches + n) * inputs..<(t * batches + n + 1) * inputs]), &state, &memory)
           for j in 0..<hidden { output[((t * directions + d) * batches + n) * hidden + j] = y[j] }
         }
         h.replaceSubrange(start..<start + hidden, with: state)

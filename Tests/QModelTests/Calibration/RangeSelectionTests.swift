@@ -108,7 +108,8 @@ import Testing
     var random = TensorGenerator(seed: 16)
     for _ in 0..<20 {
       let start = random.int(0...900), end = random.int(start + RangeSelection.entropyLevels...2048)
-      let found = RangeSelection.divergence(of: histogram, start..<end), expected = divergence(histogram.counts, start..<end)
+      let found = RangeSelection.divergence(of: histogram, start..<end),
+        expected = divergence(histogram.counts, start..<end)
       #expect(found == expected || abs(found - expected) < 1e-9, "\(start)..<\(end)")
     }
   }

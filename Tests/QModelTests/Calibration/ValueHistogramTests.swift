@@ -48,7 +48,8 @@ import Testing
     let histogram = Self.histogram([-5, 7, .nan], low: -1, high: 1)
     #expect(histogram.counts[0] == 2)
     #expect(histogram.counts[2047] == 1)
-    let widest = Self.histogram([-.greatestFiniteMagnitude, 1], low: -.greatestFiniteMagnitude, high: .greatestFiniteMagnitude)
+    let widest = Self.histogram(
+      [-.greatestFiniteMagnitude, 1], low: -.greatestFiniteMagnitude, high: .greatestFiniteMagnitude)
     #expect(widest.counts[0] == 1 && widest.valueCount == 2)
   }
 }

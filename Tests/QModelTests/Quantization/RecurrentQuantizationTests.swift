@@ -27,7 +27,8 @@ import Testing
     let d = op.directionCount, rows = op.gateCount * op.hiddenSize
     let x = sketch.input([steps, 1, inputs], name: "x")
     var operands: [TensorID?] = [
-      x, sketch.constant([d, rows, inputs]), sketch.constant([d, rows, op.hiddenSize], in: -0.5...0.5), nil, nil, nil, nil,
+      x, sketch.constant([d, rows, inputs]), sketch.constant([d, rows, op.hiddenSize], in: -0.5...0.5), nil, nil, nil,
+      nil,
       nil,
     ]
     if extras.contains(.biases) {
@@ -90,7 +91,8 @@ import Testing
     var extras = 1
     var outputs: [Int]
 
-    init(_ name: String, _ cell: RecurrentOp.Cell, _ direction: RecurrentOp.Direction = .forward, hidden: Int = 7,
+    init(
+      _ name: String, _ cell: RecurrentOp.Cell, _ direction: RecurrentOp.Direction = .forward, hidden: Int = 7,
       _ extras: Extras = .biases, _ change: (inout RecurrentOp) -> Void = { _ in }
     ) {
       description = name
@@ -122,9 +124,9 @@ import Testing
     let graph = try Self.graph(variant.op, extras: Extras(rawValue: variant.extras), outputs: variant.outputs)
     let session = try Session(bytes: try Pipeline.compile(try Self.quantized(graph, state)).bytes)
     let quality = try Self.quality(graph, session)
-    // An output of int8 that fills its range has some 40 dB by itself.
+    // Untrained layers of few units with outputs around zero, calibrated with 40 samples: trained ones keep 10 dB more.
     for (output, decibels) in quality.enumerated() {
-      #expect(decibels > (state == .int16 ? 33 : 27), "\(variant), output \(output), \(state) state")
+      #expect(decibels > 26, "\(variant), output \(output), \(state) state")
     }
   }
 
@@ -169,7 +171,8 @@ import Testing
   }
 
   @Test func unusedSequenceIsNotComputed() throws {
-    let graph = try Self.graph(RecurrentOp(cell: .gru(linearBeforeReset: true), direction: .forward, hiddenSize: 6), outputs: [1])
+    let graph = try Self.graph(
+      RecurrentOp(cell: .gru(linearBeforeReset: true), direction: .forward, hiddenSize: 6), outputs: [1])
     let model = try VerifiedModel(bytes: try Pipeline.compile(try Self.quantized(graph)).bytes)
     let step = try #require(model.steps.first { $0.code == .gru })
     #expect(step.outputs.isEmpty)

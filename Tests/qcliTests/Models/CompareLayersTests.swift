@@ -72,6 +72,18 @@ func tinyGraph(slip: Float = 0) -> Graph {
     #expect(report.layers[0].own.count == 20 * 12)
   }
 
+  @Test func aNameBehindAReshapeStandsForTheLayerBeforeIt() throws {
+    var graph = tinyGraph(slip: 0.25)
+    let hidden = graph.nodes[0].outputs[0]
+    let inside = graph.add(GraphTensor(shape: graph.tensors[hidden].shape))
+    graph.nodes[0].outputs = [inside]
+    let reshape = ReshapeOp(shape: graph.tensors[hidden].shape)
+    graph.nodes.insert(Node(name: "r", op: .reshape(reshape), inputs: [inside], outputs: [hidden]), at: 1)
+    let report = try report(graph, Self.whole)
+    #expect(report.layers.map(\.name) == ["h", "serving/x:0", "y"])
+    #expect(report.layers.map(\.op) == ["fullyConnected", "input", "fullyConnected"])
+  }
+
   @Test func saturatedValuesAreCounted() throws {
     // The input holds -65.5 ... 62; half a step beyond still rounds into it.
     let report = try report(tinyGraph(), [62.2, 62.3, -65.7, -65.8, 1, 1, 1, 1])

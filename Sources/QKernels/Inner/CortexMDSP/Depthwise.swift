@@ -108,4 +108,6 @@ private func widenWeights(_ weights: UnsafePointer<Int8>, _ groups: Int, _ words
 }
 
 @inline(__always) private func lows(_ a: UInt32, _ b: UInt32) -> Int32 { Int32(bitPattern: a & 0xFFFF | b &<< 16) }
-@inline(__always) private func highs(_ a: UInt32, _ b: UInt32) -> Int32 { Int32(bitPattern: a &>> 16 | b & 0xFFFF_0000) }
+@inline(__always) private func highs(_ a: UInt32, _ b: UInt32) -> Int32 {
+  Int32(bitPattern: a &>> 16 | b & 0xFFFF_0000)
+}

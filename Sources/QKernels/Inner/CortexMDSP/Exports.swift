@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+// inner_kernels.h documents these symbols.
+
 import QKernelsIntrinsics
 
 // Cortex-M4, M7, M33 and others with the DSP extension: two 16-bit multiply-accumulates per instruction, fourteen registers.
@@ -30,7 +33,9 @@ import QKernelsIntrinsics
   }
 }
 
-@implementation @c public func qk_cortexmdsp_max_pool(_ args: UnsafePointer<qk_pool_args>!) { poolMaximum(args.pointee) }
+@implementation @c public func qk_cortexmdsp_max_pool(_ args: UnsafePointer<qk_pool_args>!) {
+  poolMaximum(args.pointee)
+}
 
 @implementation @c public func qk_cortexmdsp_average_pool(_ args: UnsafePointer<qk_pool_args>!) {
   poolAverage(args.pointee)

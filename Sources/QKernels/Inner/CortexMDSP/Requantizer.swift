@@ -129,9 +129,9 @@ struct Finish {
     if outputBytes == 1 {
       var word = qk_dsp_pack_halves(a, b, c, d)
       if !isFullRange {
-        let above = UInt32(bitPattern: 127 &- quantization.outputMax) &* 0x0101_0101
-        let below = UInt32(bitPattern: quantization.outputMin &+ 128) &* 0x0101_0101
-        word = qk_dsp_clamp4(word, above, below)
+        let minimum = UInt32(bitPattern: quantization.outputMin & 0xFF) &* 0x0101_0101
+        let maximum = UInt32(bitPattern: quantization.outputMax & 0xFF) &* 0x0101_0101
+        word = qk_dsp_clamp4(word, minimum, maximum)
       }
       qk_dsp_store(output, word)
     } else {

@@ -58,11 +58,12 @@ QK_INLINE uint32_t qk_dsp_pack_halves(int32_t a, int32_t b, int32_t c, int32_t d
   return (uint32_t)a;
 }
 
-/* The bytes of a word limited by saturation: `above` is 127 - maximum, `below` is minimum + 128, in every byte. */
-QK_INLINE uint32_t qk_dsp_clamp4(uint32_t bytes, uint32_t above, uint32_t below) {
-  __asm__ volatile("qadd8 %0, %0, %1\n\tqsub8 %0, %0, %1\n\tqsub8 %0, %0, %2\n\tqadd8 %0, %0, %2"
-          : "+r"(bytes)
-          : "r"(above), "r"(below));
+/* The bytes of a word limited to the bytes of two others. Volatile, so that a compiler leaves it behind its branch. */
+QK_INLINE uint32_t qk_dsp_clamp4(uint32_t bytes, uint32_t minimum, uint32_t maximum) {
+  uint32_t difference;
+  __asm__ volatile("ssub8 %1, %0, %2\n\tsel %0, %0, %2\n\tssub8 %1, %3, %0\n\tsel %0, %0, %3"
+                   : "+r"(bytes), "=&r"(difference)
+                   : "r"(minimum), "r"(maximum));
   return bytes;
 }
 

@@ -15,6 +15,7 @@
 /// Scratch:      ``RecurrentLayer/scratchByteCount(gateCount:)`` with 3 gates.  State is updated in place.
 /// Source:       ONNX GRU; integer form of this project.
 public struct GRUParams: BitwiseCopyable, Sendable {
+  /// Sizes, direction and the two products.
   public var layer: RecurrentLayer
   /// 0 or 1.
   public var linearBeforeReset: Int32
@@ -24,6 +25,7 @@ public struct GRUParams: BitwiseCopyable, Sendable {
   public var hiddenExponent: Int32
   /// From the state's scale to the output's.
   public var outputMultiplier: Int32
+  /// The shift that belongs to it.
   public var outputShift: Int32
   /// Of the output and of the recurrent operand.
   public var outputZeroPoint: Int32
@@ -57,7 +59,8 @@ enum GRU: Kernel {
       x.type == StoredType.int8.rawValue || (x.type == StoredType.int16.rawValue && x.zeroPoint == 0),
       params.linearBeforeReset == 0 || params.linearBeforeReset == 1,
       params.candidateActivation == RecurrentActivation.tanh.rawValue,
-      params.hasWideOperand == 0 || params.hasWideOperand == 1, params.hiddenExponent >= -15, params.hiddenExponent <= 0,
+      params.hasWideOperand == 0 || params.hasWideOperand == 1, params.hiddenExponent >= -15,
+      params.hiddenExponent <= 0,
       params.outputZeroPoint >= -128, params.outputZeroPoint <= 127
     else { throw .badParams }
     try requireMultiplier(params.outputMultiplier, shift: params.outputShift)

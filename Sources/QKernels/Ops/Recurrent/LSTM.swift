@@ -9,32 +9,43 @@
 ///               o = σ(z_o + P_o∘c')     h' = clamp(hiddenZeroPoint + requantize(act(c')·o, output))
 ///               isCoupled: f = 1 − i, in Q0.15: 32767 − i (ONNX input_forget)
 ///               peepholes: each term is sat16(requantize(P·c)) in Q3.12, its sum with z saturates
-/// Rounding:     double rounding in 32 bits throughout; |f·c|, |i·g|, |P·c| <= 2^30.
+/// Rounding:     double rounding.  Overflow: |f·c|, |i·g|, |P·c|, |act(c')·o| <= 2^30, and the compiler's factors do not
+///               shift them beyond 31 bits (`docs/recurrent.md`).
 /// Scratch:      ``RecurrentLayer/scratchByteCount(gateCount:)`` with 4 gates.  State is updated in place.
 /// Source:       TFLite Micro UNIDIRECTIONAL_SEQUENCE_LSTM 8x8->16 and 16x8->16: bit-exact: yes (without peepholes,
 ///               coupling and gate clip, which it does not have).
 public struct LSTMParams: BitwiseCopyable, Sendable {
+  /// Sizes, direction and the two products.
   public var layer: RecurrentLayer
   /// 0 or 1.
   public var isCoupled: Int32
   /// Raw ``RecurrentActivation`` of g and of the cell state on its way to h: tanh or relu.
   public var candidateActivation: Int32
+  /// Raw ``RecurrentActivation`` of the cell state on its way to h: tanh or relu.
   public var cellActivation: Int32
   /// Bound of the cell state, 1...32767; 32767 for none.
   public var cellLimit: Int32
   /// log2 of the cell state's scale, -15...0.
   public var cellExponent: Int32
+  /// From forget gate times cell state to the cell state.
   public var forgetMultiplier: Int32
+  /// The shift that belongs to it.
   public var forgetShift: Int32
+  /// From input gate times candidate to the cell state.
   public var candidateMultiplier: Int32
+  /// The shift that belongs to it.
   public var candidateShift: Int32
+  /// From the product or state to the hidden state or output.
   public var outputMultiplier: Int32
+  /// The shift that belongs to it.
   public var outputShift: Int32
+  /// The zero point of the hidden state.
   public var hiddenZeroPoint: Int32
   /// Int16 [D][3][H] in the order input, output, forget, or ``ModelFormat/none``.
   public var peepholes: UInt32
   /// Int32 [D][3]: requantization of P·c to Q3.12.
   public var peepholeMultiplier: UInt32
+  /// Int32 [D][3]: the shifts that belong to them.
   public var peepholeShift: UInt32
 
   /// All fields at once.
@@ -204,7 +215,8 @@ enum LSTM: Kernel {
 func requireRecurrentTypes(_ view: StepView, hidden: UnsafePointer<TensorRecord>) throws(Status) {
   let x = view.input(0).pointee, h = hidden.pointee
   let int8 = StoredType.int8.rawValue, int16 = StoredType.int16.rawValue
-  guard x.type == int8 || (x.type == int16 && x.zeroPoint == 0), h.type == int8 || (h.type == int16 && h.zeroPoint == 0),
+  guard x.type == int8 || (x.type == int16 && x.zeroPoint == 0),
+    h.type == int8 || (h.type == int16 && h.zeroPoint == 0),
     !(x.type == int16 && h.type == int8)
   else { throw .badTensor }
   if view.outputCount == 1, view.output(0).pointee.type != h.type { throw .badTensor }

@@ -4,16 +4,19 @@
 /// Quantization: weights int8 per row
 /// Computes:     h' = clamp(hiddenZeroPoint + requantize(act(z), output)), z from RecurrentLayer; with relu z has the unit
 ///               2^-12 times a power of two of the plan's choice, which the multipliers carry
-/// Rounding:     double rounding.
+/// Rounding:     double rounding.  Overflow: |act(z)| <= 2^15, times a factor of at most 2^15.
 /// Scratch:      ``RecurrentLayer/scratchByteCount(gateCount:)`` with 1 gate.  State is updated in place.
 /// Source:       ONNX RNN; integer form of this project.
 public struct RNNParams: BitwiseCopyable, Sendable {
+  /// Sizes, direction and the two products.
   public var layer: RecurrentLayer
   /// Raw ``RecurrentActivation``.
   public var activation: Int32
   /// From the activation's unit (2^-15 for tanh and logistic) to the hidden scale.
   public var outputMultiplier: Int32
+  /// The shift that belongs to it.
   public var outputShift: Int32
+  /// The zero point of the hidden state.
   public var hiddenZeroPoint: Int32
 
   /// All fields at once.

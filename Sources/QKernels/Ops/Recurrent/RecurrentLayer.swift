@@ -11,11 +11,14 @@ import QKernelsIntrinsics
 /// follow the double-rounding law in 32 bits; products with int16 operands accumulate in 64 bits and follow the
 /// 16-bit-multiplier law with one rounding (Rounding.swift), as TensorFlow Lite Micro's 16x8 kernels do.
 ///
-/// Overflow: int8: |acc| <= 2^20 · 255 · 127 + |b| is bounded by the plan compiler per row; int16: 64 bits hold
-/// 2^20 · 2^15 · 2^7. Products of two int16 are at most 2^30, their saturated sums stay in int32.
+/// Overflow: int8 operands: the plan compiler proves for each row that its sums with the bias fit 32 bits, after a left
+/// shift too. int16 operands: at most 2^14 · 2^15 · 2^7 + 2^31 in 64 bits; the compiler proves that the requantized value
+/// fits 32 bits before it saturates. Products of two int16 are at most 2^30, their saturated sums stay in int32. The whole
+/// proof: `docs/recurrent.md`.
 public struct RecurrentLayer: BitwiseCopyable, Sendable {
   /// I, H.
   public var inputSize: Int32
+  /// H.
   public var hiddenSize: Int32
   /// 1 or 2.
   public var directionCount: Int32
@@ -59,7 +62,8 @@ public struct RecurrentLayer: BitwiseCopyable, Sendable {
   func validate(_ view: StepView, gateCount: Int, recurrentGateCount: Int, states: Int) throws(Status) {
     guard view.inputCount == 1 + states, view.outputCount <= 1 else { throw .badParams }
     let limit: Int32 = 1 << 14
-    guard inputSize > 0, inputSize <= limit, hiddenSize > 0, hiddenSize <= limit, directionCount == 1 || directionCount == 2,
+    guard inputSize > 0, inputSize <= limit, hiddenSize > 0, hiddenSize <= limit,
+      directionCount == 1 || directionCount == 2,
       reverseMask >= 0, reverseMask < 1 << directionCount, stepsPerChunk >= 1, stepsPerChunk <= limit,
       gateLimit >= 1, gateLimit <= 32767
     else { throw .badParams }

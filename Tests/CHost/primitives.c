@@ -1,0 +1,248 @@
+/* Compares every primitive of the build's instruction set with the scalar one, on random and extreme arguments, with guard
+ * bytes around the outputs. Bare-metal targets: compile with -DQK_STATIC_SET=cortexmdsp and the like. Exits with 0 or the
+ * number of the primitive that differs. */
+#include "inner_kernels.h"
+
+#include "platform.h"
+
+static uint32_t state = 20240607;
+
+static uint32_t next(void) {
+  state ^= state << 13;
+  state ^= state >> 17;
+  state ^= state << 5;
+  return state;
+}
+
+/* lowest ... highest */
+static int32_t between(int32_t lowest, int32_t highest) {
+  return (int32_t)(next() % ((uint32_t)(highest - lowest) + 1)) + lowest;
+}
+
+static int32_t one_of(int32_t a, int32_t b, int32_t c) {
+  int32_t choice = between(0, 2);
+  return choice == 0 ? a : choice == 1 ? b : c;
+}
+
+#define GUARD 16
+#define ROOM 2048
+static int8_t input[24000], weights[64 * 400];
+static int32_t bias[64], sums[64], multiplier[64], shift[64];
+static _Alignas(8) uint8_t expected[GUARD + ROOM + GUARD], found[GUARD + ROOM + GUARD];
+
+static void fill(int8_t *bytes, int count, int extreme) {
+  for (int i = 0; i < count; i++) bytes[i] = (int8_t)(extreme ? one_of(-128, 127, -127) : (int32_t)next());
+}
+
+static void clear(void) {
+  for (int i = 0; i < GUARD + ROOM + GUARD; i++) expected[i] = found[i] = (uint8_t)(i * 37 + 11);
+}
+
+static int same(void) {
+  for (int i = 0; i < GUARD + ROOM + GUARD; i++) {
+    if (expected[i] != found[i]) return 0;
+  }
+  return 1;
+}
+
+/* Factors that requantize a sum of `products` products to about `bits` bits; now and then any factor. */
+static qk_channel_quantization quantization(int channels, int products, int bits, int wide_output) {
+  qk_channel_quantization q;
+  int magnitude = 13, odd = between(0, 9) == 0;
+  while (products > 1) {
+    magnitude++;
+    products >>= 2;
+  }
+  for (int i = 0; i < 64; i++) {
+    bias[i] = odd && between(0, 3) == 0 ? (int32_t)next() : between(-(1 << magnitude), 1 << magnitude);
+    sums[i] = 0;
+    multiplier[i] = between(0, 20) == 0 ? 1 << 30 : between(1 << 30, INT32_MAX);
+    shift[i] = odd ? between(-31, 3) : between(bits - magnitude - 2, bits - magnitude + 1);
+    if (shift[i] > 3) shift[i] = 3;
+    if (i >= channels) multiplier[i] = shift[i] = bias[i] = 0;
+  }
+  q.bias = bias;
+  q.weightSums = sums;
+  q.multiplier = multiplier;
+  q.shift = shift;
+  q.outputZeroPoint = one_of(0, between(-128, 127), -128);
+  q.outputMin = wide_output ? -32768 : -128;
+  q.outputMax = wide_output ? 32767 : 127;
+  if (between(0, 2) == 0) {
+    q.outputMin = between(q.outputMin, q.outputMax);
+    q.outputMax = between(q.outputMin, q.outputMax);
+  }
+  return q;
+}
+
+/* An accumulator that leaves 32 bits has no defined result after a left shift, so such factors get small biases. */
+static int matmul(int wide_output) {
+  static const int8_t *rows[160];
+  qk_matmul_args args;
+  int lists = between(0, 1), size = between(0, 2);
+  args.rowCount = between(1, size == 0 ? 10 : 3);
+  args.rowGroups = between(1, size == 0 ? 4 : size == 1 ? 20 : 100);
+  args.pixelCount = between(1, size == 2 ? 5 : 13);
+  args.channelCount = between(1, size == 2 ? 20 : 40);
+  while ((args.channelCount + 15) / 16 * args.rowCount * args.rowGroups > 400) args.channelCount = (args.channelCount + 1) / 2;
+  while ((args.channelCount + 15) / 16 * args.rowCount * args.rowGroups > 400) args.rowGroups = (args.rowGroups + 1) / 2;
+  args.pixelStride = lists ? 0 : between(0, 67);
+  args.pointerStride = lists ? args.rowCount : 0;
+  while ((lists ? args.pixelCount : 1) * args.rowCount > 160) args.pixelCount--;
+  for (int i = 0; i < (lists ? args.pixelCount : 1) * args.rowCount; i++) {
+    rows[i] = input + between(0, (int)sizeof input - 13 * 67 - 400 - 64);
+  }
+  args.rows = rows;
+  args.weights = weights;
+  args.quantization =
+      quantization(args.channelCount, args.rowCount * args.rowGroups * 4, wide_output ? 16 : 8, wide_output);
+  args.outputStride = args.channelCount + between(0, 3);
+  clear();
+  args.output = expected + GUARD;
+  if (wide_output) qk_scalar_matmul16(&args);
+  else qk_scalar_matmul(&args);
+  args.output = found + GUARD;
+  if (wide_output) qk_static_matmul16(&args);
+  else qk_static_matmul(&args);
+  return same();
+}
+
+static int depthwise(void) {
+  static const int8_t *taps[600];
+  qk_depthwise_args args;
+  int lists = between(0, 1);
+  args.tapCount = between(0, 20) == 0 ? between(100, 200) : between(1, 27);
+  args.pixelCount = between(1, lists ? 3 : 9);
+  args.channelCount = between(1, 40);
+  while ((args.channelCount + 15) / 16 * ((args.tapCount + 3) / 4) > 400) args.channelCount = (args.channelCount + 1) / 2;
+  args.pixelStride = lists ? 0 : between(0, 80);
+  args.pointerStride = lists ? args.tapCount : 0;
+  for (int i = 0; i < (lists ? args.pixelCount : 1) * args.tapCount; i++) {
+    taps[i] = input + between(0, (int)sizeof input - 9 * 80 - 128);
+  }
+  args.taps = taps;
+  args.weights = weights;
+  args.quantization = quantization(args.channelCount, args.tapCount, 8, 0);
+  args.outputStride = args.channelCount + between(0, 3);
+  clear();
+  args.output = (int8_t *)expected + GUARD;
+  qk_scalar_depthwise(&args);
+  args.output = (int8_t *)found + GUARD;
+  qk_static_depthwise(&args);
+  return same();
+}
+
+static int add(void) {
+  qk_add_args args;
+  int odd = between(0, 9) == 0;
+  args.a = input + between(0, 1000);
+  args.b = input + between(0, 1000);
+  args.aStep = between(0, 5) != 0;
+  args.bStep = between(0, 5) != 0;
+  args.count = between(1, 200);
+  args.leftShift = between(0, 3) ? 20 : between(0, 20);
+  args.aZeroPoint = one_of(-128, 127, between(-128, 127));
+  args.bZeroPoint = one_of(-128, 127, between(-128, 127));
+  args.aMultiplier = between(0, 2) == 0 ? 1 << 30 : between(1 << 30, INT32_MAX);
+  args.bMultiplier = between(0, 2) == 0 ? 1 << 30 : between(1 << 30, INT32_MAX);
+  args.aShift = odd ? between(-31, 2) : between(-6, 0);
+  args.bShift = odd ? between(-31, 2) : between(-6, 0);
+  if (between(0, 4) == 0) args.bMultiplier = -args.bMultiplier;
+  args.outputMultiplier = between(1 << 30, INT32_MAX);
+  args.outputShift = between(-20, odd ? 0 : -15);
+  args.outputZeroPoint = between(-128, 127);
+  args.outputMin = between(0, 1) ? -128 : between(-128, 127);
+  args.outputMax = between(0, 1) ? 127 : between(args.outputMin, 127);
+  clear();
+  args.output = (int8_t *)expected + GUARD;
+  qk_scalar_add(&args);
+  args.output = (int8_t *)found + GUARD;
+  qk_static_add(&args);
+  return same();
+}
+
+static int mul(void) {
+  qk_mul_args args;
+  args.a = input + between(0, 1000);
+  args.b = input + between(0, 1000);
+  args.aStep = between(0, 5) != 0;
+  args.bStep = between(0, 5) != 0;
+  args.count = between(1, 200);
+  args.aZeroPoint = one_of(-128, 127, between(-128, 127));
+  args.bZeroPoint = one_of(-128, 127, between(-128, 127));
+  args.multiplier = between(1 << 30, INT32_MAX);
+  args.shift = between(-31, 3);
+  args.outputZeroPoint = between(-128, 127);
+  args.outputMin = between(0, 1) ? -128 : between(-128, 127);
+  args.outputMax = between(0, 1) ? 127 : between(args.outputMin, 127);
+  clear();
+  args.output = (int8_t *)expected + GUARD;
+  qk_scalar_mul(&args);
+  args.output = (int8_t *)found + GUARD;
+  qk_static_mul(&args);
+  return same();
+}
+
+static int lookup(void) {
+  qk_lookup_args args;
+  args.input = input + between(0, 1000);
+  args.table = weights + between(0, 100);
+  args.count = between(0, 200);
+  clear();
+  args.output = (int8_t *)expected + GUARD;
+  qk_scalar_lookup(&args);
+  args.output = (int8_t *)found + GUARD;
+  qk_static_lookup(&args);
+  return same();
+}
+
+/* kind: 0 maximum, 1 average, 2 sum */
+static int pool(int kind) {
+  static const int8_t *rows[8];
+  qk_pool_args args;
+  args.rowCount = between(1, 8);
+  args.columnCount = between(1, 8);
+  args.columnStride = between(1, 80);
+  args.channelCount = between(1, 70);
+  args.divisor = between(1, args.rowCount * args.columnCount);
+  args.outputMin = between(0, 1) ? -128 : between(-128, 127);
+  args.outputMax = between(0, 1) ? 127 : between(args.outputMin, 127);
+  for (int i = 0; i < args.rowCount; i++) rows[i] = input + between(0, 10000);
+  args.rows = rows;
+  clear();
+  args.output = (int8_t *)expected + GUARD;
+  args.sums = (int32_t *)(void *)(expected + GUARD);
+  if (kind == 0) qk_scalar_max_pool(&args);
+  else if (kind == 1) qk_scalar_average_pool(&args);
+  else qk_scalar_window_sum(&args);
+  args.output = (int8_t *)found + GUARD;
+  args.sums = (int32_t *)(void *)(found + GUARD);
+  if (kind == 0) qk_static_max_pool(&args);
+  else if (kind == 1) qk_static_average_pool(&args);
+  else qk_static_window_sum(&args);
+  return same();
+}
+
+#ifndef ROUNDS
+#define ROUNDS 400
+#endif
+
+int main(void) {
+  for (int round = 0; round < ROUNDS; round++) {
+    fill(input, sizeof input, round % 8 == 7);
+    fill(weights, sizeof weights, round % 8 == 7);
+    if (!matmul(0)) return 1;
+    if (!matmul(1)) return 2;
+    if (!depthwise()) return 3;
+    for (int i = 0; i < 8; i++) {
+      if (!add()) return 4;
+      if (!mul()) return 5;
+      if (!lookup()) return 6;
+      if (!pool(0)) return 7;
+      if (!pool(1)) return 8;
+      if (!pool(2)) return 9;
+    }
+  }
+  platform_print("ok\n");
+  return 0;
+}

@@ -16,7 +16,9 @@ struct Lowering {
   ///
   /// - Throws: all nodes that cannot be lowered, each with its reason.
   static func lower(_ quantized: QuantizedGraph) throws(ModelError) -> PlanBuilder {
-    var lowering = Lowering(graph: quantized.graph)
+    // Once, so that the lowering of an op may rely on counts, ranks and sizes.
+    try quantized.graph.validate()
+    var lowering = Lowering(graph: quantized.graph.absorbingPads())
     try lowering.run()
     return lowering.builder
   }
@@ -24,8 +26,6 @@ struct Lowering {
   init(graph: Graph) { self.graph = graph }
 
   private mutating func run() throws(ModelError) {
-    // Once, so that the lowering of an op may rely on counts, ranks and sizes.
-    try graph.validate()
     var problems: [String] = []
     var kind = ModelError.Kind.unsupported
     func note(_ error: ModelError, _ node: String? = nil) {

@@ -11,6 +11,8 @@ public final class Session {
   private let arena: UnsafeMutableRawBufferPointer
   private let state: UnsafeMutableRawBufferPointer
   private let runner: PlanRunner
+  /// Where elements in the source's order are stored, for the tensors that were asked for.
+  private var positions: [Int: [Int32]] = [:]
 
   /// Allocates arena and state for `model` and resets the state.
   ///
@@ -145,11 +147,12 @@ extension Session {
   /// The integers of tensor `index` of ``VerifiedModel/tensors``, in the source model's order of axes.
   public func integers(ofTensor index: Int) -> [Int] {
     let info = model.tensors[index]
-    let positions = info.storedPositions
+    let positions = storedPositions(info)
     return withTensor(index) { bytes in
       func read<Element: FixedWidthInteger>(_: Element.Type) -> [Int] {
         let elements = bytes.assumingMemoryBound(to: Element.self)
-        return (0..<info.elementCount).map { Int(elements[positions?[$0] ?? $0]) }
+        guard let positions else { return (0..<info.elementCount).map { Int(elements[$0]) } }
+        return positions.map { Int(elements[Int($0)]) }
       }
       switch info.type {
       case .int8: return read(Int8.self)
@@ -159,12 +162,24 @@ extension Session {
     }
   }
 
+  /// ``TensorInfo/storedPositions``, computed once.
+  private func storedPositions(_ info: TensorInfo) -> [Int32]? {
+    if info.sourceLayout == nil { return nil }
+    if let known = positions[info.index] { return known }
+    positions[info.index] = info.storedPositions
+    return positions[info.index]
+  }
+
   private func write(_ info: TensorInfo, _ value: (Int) -> Int) {
-    let positions = info.storedPositions
+    let positions = storedPositions(info)
     withTensor(info.index) { bytes in
       func write<Element: FixedWidthInteger>(_: Element.Type) {
         let elements = bytes.assumingMemoryBound(to: Element.self)
-        for i in 0..<info.elementCount { elements[positions?[i] ?? i] = Element(clamping: value(i)) }
+        if let positions {
+          for (i, position) in positions.enumerated() { elements[Int(position)] = Element(clamping: value(i)) }
+        } else {
+          for i in 0..<info.elementCount { elements[i] = Element(clamping: value(i)) }
+        }
       }
       switch info.type {
       case .int8: write(Int8.self)
@@ -177,16 +192,17 @@ extension Session {
 
 extension TensorInfo {
   /// For each element in source order, its place in stored order; nil when the layouts are the same.
-  var storedPositions: [Int]? {
+  fileprivate var storedPositions: [Int32]? {
     guard let sourceLayout else { return nil }
     var storedStrides = [Int](repeating: 1, count: shape.count)
     for axis in stride(from: shape.count - 2, through: 0, by: -1) {
       storedStrides[axis] = storedStrides[axis + 1] * shape[axis + 1]
     }
-    var positions = [0]
+    var positions: [Int32] = [0]
     for stored in sourceLayout {
-      let step = storedStrides[stored]
-      positions = positions.flatMap { base in (0..<shape[stored]).map { base + $0 * step } }
+      // A tensor has fewer than 2^31 elements.
+      let step = Int32(storedStrides[stored])
+      positions = positions.flatMap { base in (0..<Int32(shape[stored])).map { base + $0 * step } }
     }
     return positions
   }

@@ -119,6 +119,37 @@ struct LoweringTests {
     #expect(throws: ModelError.self) { try stepwise.restore(state: Array(state.dropLast())) }
   }
 
+  @Test(arguments: [true, false]) func aPaddingBeforeAConvolutionCostsNoStep(isDepthwise: Bool) throws {
+    /// A padding and a convolution; both outputs of the model, or the convolution alone.
+    func graph(showsPadding: Bool) throws -> Graph {
+      var g = SampleGraph(seed: 6, origin: .quantizedTFLite)
+      let x = g.input([1, 6, 5, 4])
+      let pad = PadOp(before: [0, 1, 2, 0], after: [0, 0, 1, 0], mode: .constant(0))
+      let padded = try g.node(.pad(pad), [x], quantization: g.graph.tensors[x].quantization)[0]
+      let w = isDepthwise ? g.weights([1, 3, 3, 4], axis: 3) : g.weights([5, 3, 3, 4], axis: 0)
+      var conv = Conv2DOp(), depthwise = DepthwiseConv2DOp()
+      conv.padding = Padding2D(top: 0, left: 1, bottom: 1, right: 0)
+      depthwise.padding = conv.padding
+      let y = try g.node(
+        isDepthwise ? .depthwiseConv2D(depthwise) : .conv2D(conv), [padded, w, g.bias(w, input: padded)])[0]
+      g.graph.outputs = showsPadding ? [y, padded] : [y]
+      return g.graph
+    }
+    let plain = try Session(
+      bytes: try CompiledModel(QuantizedGraph(try graph(showsPadding: true)), options: CompileOptions()).bytes)
+    let absorbed = try Session(
+      bytes: try CompiledModel(QuantizedGraph(try graph(showsPadding: false)), options: CompileOptions()).bytes)
+    #expect(plain.steps.map(\.code).contains(.pad))
+    #expect(absorbed.steps.count == 1)
+    var random = SplitMix64(seed: 11)
+    let values = (0..<120).map { _ in Int(random.next() % 256) - 128 }
+    for session in [plain, absorbed] {
+      session.setInput(0, integers: values)
+      session.run()
+    }
+    #expect(plain.integers(ofOutput: 0) == absorbed.integers(ofOutput: 0))
+  }
+
   @Test func sumsThatCouldLeave32BitsAreRefused() throws {
     var g = SampleGraph(seed: 1, origin: .float)
     let x = g.input([1, 4])

@@ -5,8 +5,10 @@ import Testing
 
 /// Real models, quantized with the defaults, against the float model's own outputs.
 ///
-/// Minutes without optimization, so only on demand: `QK_FULL_TESTS=1`, best with `-c release`.
-@Suite(.enabled(if: Oracle.isAvailable && ProcessInfo.processInfo.environment["QK_FULL_TESTS"] == "1"), .serialized)
+/// Many minutes without optimization, so only in release builds: `QK_FULL_TESTS=1 swift test -c release`.
+@Suite(
+  .enabled(if: Oracle.isAvailable && ProcessInfo.processInfo.environment["QK_FULL_TESTS"] == "1" && isOptimized),
+  .serialized)
 struct OracleAccuracyTests {
   struct Model: CustomTestStringConvertible, Sendable {
     var path: String
@@ -83,3 +85,9 @@ struct OracleAccuracyTests {
     #expect(Double(agreeing) >= model.agreement * Double(inputs.sampleCount), "\(agreeing) of \(inputs.sampleCount)")
   }
 }
+
+#if DEBUG
+  private let isOptimized = false
+#else
+  private let isOptimized = true
+#endif

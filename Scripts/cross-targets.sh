@@ -48,7 +48,7 @@ use_target() {
       ;;
     riscv32)
       library=riscv32
-      compiler=(riscv64-unknown-elf-gcc -march=rv32imac_zicsr -mabi=ilp32 -ffreestanding -nostdlib "-L$host"
+      compiler=(riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 -ffreestanding -nostdlib "-L$host"
         -T riscv_virt.ld -Wl,--no-warn-rwx-segments)
       libraries=(-lgcc)
       platform=$host/platform_riscv.c

@@ -3,7 +3,9 @@ SWIFT ?= swift
 BUILD := .build/release
 DIGITS := golden/models/digits
 
-.PHONY: all build demo test test-full asan tsan lib test-cross bench docs lint format clean
+export CPU
+
+.PHONY: all build demo test test-full asan tsan lib check-symbols test-cross bench docs lint format clean
 
 all: build
 
@@ -44,6 +46,19 @@ BENCH_MODELS ?= $(wildcard $(addprefix $(ORACLE)/models/,ad01_int8.tflite kws_re
 bench: build
 	test -x build/venv/bin/python || (python3 -m venv build/venv && build/venv/bin/pip install -q -r Scripts/requirements-benchmark.txt)
 	build/venv/bin/python Scripts/benchmark-peers.py $(BUILD)/qcli $(BENCH_MODELS)
+
+# The static library for C programs: build/TARGET/libqkernels.a, qkernels.h, qkernels.pc. TARGET is one of x86_64-linux
+# aarch64-linux armv7em armv6m riscv64 riscv32, CPU the processor of a bare-metal target; see the script.
+TARGET ?= $(shell uname -m)-linux
+
+lib:
+	Scripts/build-static-library $(TARGET)
+
+check-symbols:
+	Scripts/check-symbols.sh
+
+test-cross: build check-symbols
+	Scripts/test-cross $(BUILD)/qcli
 
 lint:
 	swift-format lint --strict --recursive --parallel Package.swift Sources Tests

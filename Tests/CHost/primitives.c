@@ -55,7 +55,6 @@ static qk_channel_quantization quantization(int channels, int products, int bits
   }
   for (int i = 0; i < 64; i++) {
     bias[i] = odd && between(0, 3) == 0 ? (int32_t)next() : between(-(1 << magnitude), 1 << magnitude);
-    sums[i] = 0;
     multiplier[i] = between(0, 20) == 0 ? 1 << 30 : between(1 << 30, INT32_MAX);
     shift[i] = odd ? between(-31, 3) : between(bits - magnitude - 2, bits - magnitude + 1);
     if (shift[i] > 3) shift[i] = 3;
@@ -75,7 +74,6 @@ static qk_channel_quantization quantization(int channels, int products, int bits
   return q;
 }
 
-/* An accumulator that leaves 32 bits has no defined result after a left shift, so such factors get small biases. */
 static int matmul(int wide_output) {
   static const int8_t *rows[160];
   qk_matmul_args args;
@@ -97,6 +95,11 @@ static int matmul(int wide_output) {
   args.quantization =
       quantization(args.channelCount, args.rowCount * args.rowGroups * 4, wide_output ? 16 : 8, wide_output);
   args.outputStride = args.channelCount + between(0, 3);
+  for (int c = 0; c < args.channelCount; c++) {
+    int groups = args.rowCount * args.rowGroups;
+    sums[c] = 0;
+    for (int k = 0; k < groups * 4; k++) sums[c] += weights[(c / 16 * groups + k / 4) * 64 + c % 16 * 4 + k % 4];
+  }
   clear();
   args.output = expected + GUARD;
   if (wide_output) qk_scalar_matmul16(&args);
@@ -124,6 +127,15 @@ static int depthwise(void) {
   args.weights = weights;
   args.quantization = quantization(args.channelCount, args.tapCount, 8, 0);
   args.outputStride = args.channelCount + between(0, 3);
+  for (int c = 0; c < (args.channelCount + 15) / 16 * 16; c++) {
+    int groups = (args.tapCount + 3) / 4;
+    sums[c] = 0;
+    for (int t = 0; t < groups * 4; t++) {
+      int8_t *weight = &weights[(c / 16 * groups + t / 4) * 64 + c % 16 * 4 + t % 4];
+      if (t >= args.tapCount) *weight = 0; /* the padding of the layout */
+      sums[c] += *weight;
+    }
+  }
   clear();
   args.output = (int8_t *)expected + GUARD;
   qk_scalar_depthwise(&args);
@@ -231,6 +243,9 @@ int main(void) {
   for (int round = 0; round < ROUNDS; round++) {
     fill(input, sizeof input, round % 8 == 7);
     fill(weights, sizeof weights, round % 8 == 7);
+    for (size_t i = 0; i < sizeof weights; i++) {
+      if (weights[i] == -128) weights[i] = -127; /* as the model format says */
+    }
     if (!matmul(0)) return 1;
     if (!matmul(1)) return 2;
     if (!depthwise()) return 3;

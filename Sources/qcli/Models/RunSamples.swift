@@ -32,7 +32,11 @@ func runSamples(
       let array = shared.samples.arrays[index]
       let range = shared.samples.range(ofSample: sample, input: index)
       if isRaw {
-        session.setInput(index, integers: (array.integers(in: range) ?? []).map { Int($0) })
+        let size = array.elementType.byteCount
+        array.withElementBytes {
+          let bytes = $0[range.lowerBound * size..<range.upperBound * size]
+          session.setInput(index, bytes: UnsafeRawBufferPointer(rebasing: bytes))
+        }
       } else {
         array.floats(in: range).withUnsafeBufferPointer { session.setInput(index, quantizing: $0) }
       }

@@ -196,9 +196,10 @@ import Testing
       qcli("ops", "--help").output == """
         OVERVIEW: List the operators that source models may use.
 
-        Float models are quantized to int8 with any of these. The types of a TFLite
-        operator are those that an already quantized model may have; its results then
-        equal TensorFlow Lite Micro's.
+        Float models are quantized to int8 with any of these; ONNX operators for
+        constants are computed when the model is read and need constant inputs. The
+        types of a TFLite operator are those that an already quantized model may have;
+        its results then equal TensorFlow Lite Micro's.
 
         USAGE: qcli ops [--markdown]
 

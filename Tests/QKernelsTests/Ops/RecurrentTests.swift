@@ -33,13 +33,23 @@ import Testing
     TestRecurrent("gru reset after") { $0.cell = .gruAfter },
     TestRecurrent("gru reset before") { $0.cell = .gruBefore },
     TestRecurrent("gru reset after, bidirectional, clipped") {
-      ($0.cell, $0.directions, $0.reverseMask, $0.gateLimit, $0.hidden) = (.gruAfter, 2, 2, 6000, 17)
+      ($0.cell, $0.directions, $0.reverseMask, $0.gateLimit, $0.candidateLimit, $0.hidden) = (
+        .gruAfter, 2, 2, 6000, 6000, 17
+      )
     },
     TestRecurrent("gru reset before, reverse, coarse state") {
       ($0.cell, $0.reverseMask, $0.hiddenExponent, $0.hidden) = (.gruBefore, 1, -13, 16)
     },
     TestRecurrent("gru reset after, wide") { ($0.cell, $0.stateType) = (.gruAfter, .int16) },
     TestRecurrent("gru reset before, wide") { ($0.cell, $0.stateType, $0.inputType) = (.gruBefore, .int16, .int16) },
+    TestRecurrent("gru relu reset after") { ($0.cell, $0.activation, $0.hiddenExponent) = (.gruAfter, .relu, -11) },
+    TestRecurrent("gru relu reset before, bidirectional, clipped") {
+      ($0.cell, $0.activation, $0.directions, $0.reverseMask) = (.gruBefore, .relu, 2, 2)
+      ($0.gateLimit, $0.candidateLimit, $0.hidden) = (9000, 1700, 17)
+    },
+    TestRecurrent("gru relu reset after, wide") {
+      ($0.cell, $0.activation, $0.stateType, $0.hiddenExponent) = (.gruAfter, .relu, .int16, 0)
+    },
     TestRecurrent("rnn tanh") { $0.cell = .rnn },
     TestRecurrent("rnn relu") { ($0.cell, $0.activation) = (.rnn, .relu) },
     TestRecurrent("rnn logistic, bidirectional") {

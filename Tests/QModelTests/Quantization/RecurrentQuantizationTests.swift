@@ -114,6 +114,14 @@ import Testing
     Variant("GRU reset before", .gru(linearBeforeReset: false), .bidirectional, hidden: 9),
     Variant("GRU states given", .gru(linearBeforeReset: true), .bidirectional, [.biases, .givenState]),
     Variant("GRU constant state", .gru(linearBeforeReset: false), .reverse, hidden: 1, [.constantState]),
+    Variant("GRU relu", .gru(linearBeforeReset: true)) { $0.activations = [[.logistic, .relu]] },
+    Variant("GRU relu reset before", .gru(linearBeforeReset: false), .bidirectional, hidden: 9) {
+      $0.activations = [[.logistic, .relu], [.logistic, .relu]]
+    },
+    Variant("GRU relu, clipped, states given", .gru(linearBeforeReset: true), .reverse, [.biases, .givenState]) {
+      $0.activations = [[.logistic, .relu]]
+      $0.clip = 0.9
+    },
     Variant("RNN", .rnn, .bidirectional, hidden: 16),
     Variant("RNN relu", .rnn, hidden: 5) { $0.activations = [[.relu]] },
     Variant("RNN logistic, states given", .rnn, .reverse, [.givenState]) { $0.activations = [[.logistic]] },
@@ -191,7 +199,8 @@ import Testing
 
   @Test(arguments: [
     (RecurrentOp.Cell.lstm(coupledGates: false), [UnaryOp.hardSigmoid(alpha: 0.2, beta: 0.5), .tanh, .tanh]),
-    (.lstm(coupledGates: false), [.logistic, .softsign, .tanh]), (.gru(linearBeforeReset: true), [.logistic, .relu]),
+    (.lstm(coupledGates: false), [.logistic, .softsign, .tanh]),
+    (.gru(linearBeforeReset: true), [.logistic, .logistic]), (.gru(linearBeforeReset: true), [.relu, .tanh]),
     (.rnn, [.elu(alpha: 1)]),
   ])
   func activationsWithoutIntegerFormAreNamed(_ cell: RecurrentOp.Cell, _ activations: [UnaryOp]) throws {

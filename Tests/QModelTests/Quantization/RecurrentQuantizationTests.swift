@@ -63,11 +63,14 @@ import Testing
     try Quantizer(options: options(state)).quantize(graph, samples: samples(graph))
   }
 
-  /// The ratio of signal to error of each output, over new samples, in dB.
+  /// The ratio of signal to error of each output, over the samples of the calibration, in dB.
+  ///
+  /// New samples would leave the ranges that so few can show: one value of 210 that saturates takes 12 dB, and hides the
+  /// arithmetic that is tested here.
   private static func quality(_ graph: Graph, _ session: Session) throws -> [Double] {
     var evaluator = try ReferenceEvaluator(graph)
     var signal = graph.outputs.map { _ in 0.0 }, noise = signal
-    for sample in samples(graph, count: 30, seed: 8).values {
+    for sample in samples(graph).values {
       session.reset()
       for (index, values) in sample.enumerated() {
         values.withUnsafeBufferPointer { session.setInput(index, quantizing: $0) }
@@ -132,9 +135,8 @@ import Testing
     let graph = try Self.graph(variant.op, extras: Extras(rawValue: variant.extras), outputs: variant.outputs)
     let session = try Session(bytes: try Pipeline.compile(try Self.quantized(graph, state)).bytes)
     let quality = try Self.quality(graph, session)
-    // Untrained layers of few units with outputs around zero, calibrated with 40 samples: trained ones keep 10 dB more.
     for (output, decibels) in quality.enumerated() {
-      #expect(decibels > 26, "\(variant), output \(output), \(state) state")
+      #expect(decibels > 38, "\(variant), output \(output), \(state) state")
     }
   }
 

@@ -75,14 +75,23 @@ import Testing
     var output: [Int], hidden: [Int], cell: [Int]
   }
 
-  /// The frozen values, so that the arithmetic of written models cannot drift with both formulations.
+  private struct Vectors: Codable {
+    var format = 1
+    var generator = "Tests/QKernelsTests/Ops/RecurrentTests.swift"
+    var seed: UInt64 = 77
+    var cases: [String: Vector] = [:]
+  }
+
+  /// The frozen values, so that the arithmetic of written models cannot drift with both formulations. `QK_RECORD_GOLDEN`
+  /// writes them.
   @Test func outputsAreThoseOfTheGoldenFile() throws {
-    var vectors: [String: Vector] = [:]
+    var vectors = Vectors()
     for variant in Self.variants {
       var layer = variant
-      layer.generate(seed: 77)
+      layer.generate(seed: vectors.seed)
       let actual = try layer.run()
-      vectors[variant.name] = Vector(output: actual.output, hidden: actual.h, cell: layer.cell == .lstm ? actual.c : [])
+      vectors.cases[variant.name] = Vector(
+        output: actual.output, hidden: actual.h, cell: layer.cell == .lstm ? actual.c : [])
     }
     let path = packageRoot.appendingPathComponent("golden/ops/recurrent.json")
     if ProcessInfo.processInfo.environment["QK_RECORD_GOLDEN"] != nil {
@@ -90,8 +99,8 @@ import Testing
       encoder.outputFormatting = .sortedKeys
       try encoder.encode(vectors).write(to: path)
     }
-    let golden = try JSONDecoder().decode([String: Vector].self, from: Data(contentsOf: path))
-    #expect(Set(golden.keys) == Set(vectors.keys))
-    for (name, vector) in vectors { #expect(golden[name] == vector, "\(name)") }
+    let golden = try JSONDecoder().decode(Vectors.self, from: Data(contentsOf: path))
+    #expect(golden.seed == vectors.seed && Set(golden.cases.keys) == Set(vectors.cases.keys))
+    for (name, vector) in vectors.cases { #expect(golden.cases[name] == vector, "\(name)") }
   }
 }

@@ -45,6 +45,14 @@ import QKernelsIntrinsics
             lookup: qk_avx2_lookup, max_pool: qk_avx2_max_pool, average_pool: qk_avx2_average_pool,
             window_sum: qk_avx2_window_sum))
       }
+      static var sse: InnerKernels {
+        InnerKernels(
+          table: qk_inner_table(
+            matmul: qk_sse_matmul, matmul16: qk_sse_matmul16, depthwise: qk_sse_depthwise, add: qk_sse_add,
+            mul: qk_sse_mul,
+            lookup: qk_sse_lookup, max_pool: qk_sse_max_pool, average_pool: qk_sse_average_pool,
+            window_sum: qk_sse_window_sum))
+      }
     #elseif arch(arm64) && !QK_SCALAR_ONLY
       static var neonDot: InnerKernels {
         InnerKernels(

@@ -93,6 +93,12 @@ QK_INLINE void qkn_store32(void *p, int32x4_t v) { vst1q_s32((int32_t *)p, v); }
 QK_INLINE void qkn_store16(void *p, int16x8_t v) { vst1q_s16((int16_t *)p, v); }
 QK_INLINE int32x4_t qkn_set1(int32_t x) { return vdupq_n_s32(x); }
 QK_INLINE int8x16_t qkn_set1_8(int8_t x) { return vdupq_n_s8(x); }
+/* x in all lanes; the compiler does not see that they are equal, which leads it to more instructions for upper halves. */
+QK_INLINE int8x16_t qkn_constant8(int8_t x) {
+  int8x16_t v = vdupq_n_s8(x);
+  __asm__("" : "+w"(v));
+  return v;
+}
 QK_INLINE int16x8_t qkn_set1_16(int16_t x) { return vdupq_n_s16(x); }
 QK_INLINE int32x4_t qkn_add(int32x4_t a, int32x4_t b) { return vaddq_s32(a, b); }
 QK_INLINE int32x4_t qkn_sub(int32x4_t a, int32x4_t b) { return vsubq_s32(a, b); }
@@ -128,6 +134,8 @@ QK_INLINE int16x8_t qkn_shift5_16(int16x8_t a) { return vshlq_n_s16(a, 5); }
 /* To 32 bits, times 2^15. */
 QK_INLINE int32x4_t qkn_widen_low16_shift15(int16x8_t a) { return vshll_n_s16(vget_low_s16(a), 15); }
 QK_INLINE int32x4_t qkn_widen_high16_shift15(int16x8_t a) { return vshll_high_n_s16(a, 15); }
+QK_INLINE int32x4_t qkn_mul_low16(int16x8_t a, int16x8_t b) { return vmull_s16(vget_low_s16(a), vget_low_s16(b)); }
+QK_INLINE int32x4_t qkn_mul_high16(int16x8_t a, int16x8_t b) { return vmull_high_s16(a, b); }
 /* s + a * b, s + a. */
 QK_INLINE int32x4_t qkn_mla_low16(int32x4_t s, int16x8_t a, int16x8_t b) {
   return vmlal_s16(s, vget_low_s16(a), vget_low_s16(b));

@@ -17,15 +17,6 @@ struct Requantizer {
     let high = qk_dsp_wide_high_multiply(value, multiplier)
     return (qk_dsp_shift_right(high &+ (high &>> 31), ~shift) &+ 1) &>> 1
   }
-
-  /// Twice `value` times the factor, before the lowest bit is dropped, plus `twice`, for a value whose double fits and
-  /// `shift < 0`. With `twice == 2 * zeroPoint + 1`, half of it, rounded down, is the output.
-  ///
-  /// SMMULR rounds the upper word of a product half up: it is the doubling high multiply of half its argument.
-  @inline(__always) func doubled(_ value: Int32, twice: Int32) -> Int32 {
-    let high = qk_dsp_high_multiply(value &<< 1, multiplier)
-    return qk_dsp_shift_right(high &+ (high &>> 31), ~shift) &+ twice
-  }
 }
 
 /// Whether the clamp is narrower than the output type.

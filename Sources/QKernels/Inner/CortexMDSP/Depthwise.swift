@@ -18,11 +18,11 @@ func convolveDepthwise(_ args: UnsafePointer<qk_depthwise_args>, _ taps: UnsafeM
   taps.pointee.isLimited = isLimited(quantization, outputBytes: 1) ? 1 : 0
   taps.pointee.minimum = UInt32(bitPattern: quantization.outputMin & 0xFF) &* 0x0101_0101
   taps.pointee.maximum = UInt32(bitPattern: quantization.outputMax & 0xFF) &* 0x0101_0101
+  taps.pointee.isSum = 0
+  var weights: UnsafePointer<Int8> = args.pointee.weights
   var channel = 0
   while channel < channelCount {
-    let blockOffset: Int = (channel & ~15) &* 4 &* groups
-    let weights: UnsafePointer<Int8> = args.pointee.weights + (blockOffset &+ (channel & 15) &* 4)
-    let isCareful = careful &>> UInt32(min(channel / 16, 31)) & 1 != 0
+    let isCareful = careful &>> UInt32(truncatingIfNeeded: min(channel &>> 4, 31)) & 1 != 0
     if isCareful || channelCount &- channel < 4 || tapCount > tapCapacity {
       convolveCarefully(args, taps, weights, channel)
     } else {
@@ -30,12 +30,13 @@ func convolveDepthwise(_ args: UnsafePointer<qk_depthwise_args>, _ taps: UnsafeM
       taps.pointee.offset = Int32(truncatingIfNeeded: channel)
       taps.pointee.output = args.pointee.output + channel
       taps.pointee.pixelCount = args.pointee.pixelCount
-      taps.pointee.isSum = 0
       qk_dsp_set_channels(
         taps, quantization.bias + channel, quantization.multiplier + channel, quantization.shift + channel)
       convolve(taps, weights, tapCount)
     }
     channel &+= 4
+    weights += 16
+    if channel & 15 == 0 { weights += 64 &* groups &- 64 }
   }
 }
 
@@ -78,4 +79,5 @@ private func convolveCarefully(
       args.pointee.output + (pixel &* Int(args.pointee.outputStride) &+ channel), stride: 0, outputBytes: 1)
     pixel &+= 1
   }
+  taps.pointee.isSum = 0
 }

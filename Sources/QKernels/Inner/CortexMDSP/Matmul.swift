@@ -34,7 +34,7 @@ func multiply(
       let count = min(16, channelCount &- channel)
       let width = step == 4 ? count : (count &+ 3) & ~3
       let end = channel &+ width
-      let isCareful = careful &>> UInt32(min(channel / 16, 31)) & 1 != 0 || width != count
+      let isCareful = careful &>> UInt32(truncatingIfNeeded: min(channel &>> 4, 31)) & 1 != 0 || width != count
       product.pointee.bias = quantization.bias + end
       product.pointee.shift = quantization.shift + end
       product.pointee.output = output + end &* outputBytes

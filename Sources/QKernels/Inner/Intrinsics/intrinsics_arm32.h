@@ -80,7 +80,7 @@ typedef struct {
   int32_t isSum;             /* 52: to leave the accumulators of one pixel in `sums` */
   qk_dsp_sums sums;          /* 56: the biases */
   int32_t multiplier[4];     /* 72 */
-  int32_t factor[4];         /* 88: qk_dsp_factor */
+  int32_t factor[4];         /* 88: see below */
   int32_t words[QK_DSP_BUFFER_WORDS]; /* 104: for each tap, the weights of channels 0 and 2 and of 1 and 3 */
 } qk_dsp_taps;
 
@@ -100,7 +100,7 @@ QK_INLINE int32_t *qk_dsp_product_sums(qk_dsp_product *product) { return product
 QK_INLINE int32_t *qk_dsp_taps_words(qk_dsp_taps *taps) { return taps->words; }
 QK_INLINE int32_t *qk_dsp_taps_sums(qk_dsp_taps *taps) { return &taps->sums.sum0; }
 
-/* How a sum s becomes an output of 8 bits, in four instructions:
+/* How a sum s becomes an output of 8 bits, in four instructions, for a right shift of e bits, 2 <= e <= 12:
  *   h = smmulr(2 s, multiplier)               the doubling high multiply, rounded half up
  *   o = smmlar(h, factor, zeroPoint)          zeroPoint + h / 2^e, ties away from zero
  *   ssat(o)
@@ -108,7 +108,6 @@ QK_INLINE int32_t *qk_dsp_taps_sums(qk_dsp_taps *taps) { return &taps->sums.sum0
  * breaks ties: it moves a tie by h units of the lower word, which is down if h is negative, and moves nothing else across
  * an integer as long as |h| < 2^(32 - e). Beyond that bound the result is at most one further from zero, and with e <= 12
  * saturates anyway: it is at least 2^(32 - 12 - 12) = 256 away from the zero point. */
-QK_INLINE int32_t qk_dsp_factor(int32_t shift) { return (int32_t)(1u << (32 + shift)) + 1; }
 
 /* Functions without a compiler's prologue: the arguments are in r0 to r3, and r4 to r11 are the caller's. */
 #define QK_NAKED static __attribute__((naked, noinline)) void
@@ -355,14 +354,20 @@ QK_NAKED qk_dsp_convolve_taps(qk_dsp_taps *taps) {
           "b 6b");
 }
 
-/* What four channels of a depthwise layer need of their quantization. */
-QK_INLINE void qk_dsp_set_channels(qk_dsp_taps *taps, const int32_t *bias, const int32_t *multiplier,
-                                   const int32_t *shift) {
-  for (int i = 0; i < 4; i++) {
-    (&taps->sums.sum0)[i] = bias[i];
-    taps->multiplier[i] = multiplier[i];
-    taps->factor[i] = qk_dsp_factor(shift[i]);
-  }
+/* Fills in what four channels of a depthwise layer need of their quantization. */
+QK_NAKED qk_dsp_set_channels(qk_dsp_taps *taps, const int32_t *bias, const int32_t *multiplier, const int32_t *shift) {
+#define QK_DSP_SET_FACTOR(shift) \
+  "adds " shift ", #32\n\tlsl " shift ", r1, " shift "\n\tadds " shift ", #1\n\t"
+  __asm__("push {r4-r7, lr}\n\t"
+          "adds r0, #56\n\t"
+          "ldmia r1, {r4-r7}\n\t"
+          "stmia r0!, {r4-r7}\n\t"
+          "ldmia r2, {r4-r7}\n\t"
+          "stmia r0!, {r4-r7}\n\t"
+          "ldmia r3, {r4-r7}\n\t"
+          "movs r1, #1\n\t" QK_DSP_FOR_4(QK_DSP_SET_FACTOR)
+          "stmia r0!, {r4-r7}\n\t"
+          "pop {r4-r7, pc}");
 }
 
 /* Widens `groups` groups of four taps of four channels: for each tap a word of channels 0 and 2 and one of 1 and 3. */

@@ -6,39 +6,37 @@ import QKernelsIntrinsics
 private var tapCapacity: Int { Int(QK_DSP_BUFFER_WORDS) / 2 }
 
 @inline(__always)
-func convolveDepthwise(_ args: UnsafePointer<qk_depthwise_args>) {
+func convolveDepthwise(_ args: UnsafePointer<qk_depthwise_args>, _ taps: UnsafeMutablePointer<qk_dsp_taps>) {
   let quantization = args.pointee.quantization
   let tapCount = Int(args.pointee.tapCount), channelCount = Int(args.pointee.channelCount)
   let groups = (tapCount &+ 3) / 4
   let careful = carefulBlocks(quantization, channelCount: channelCount, products: tapCount, outputBytes: 1)
-  var taps = qk_dsp_any_taps()
-  withUnsafeMutablePointer(to: &taps) { taps in
-    taps.pointee.tapsStride = 4 &* args.pointee.pointerStride
-    taps.pointee.offsetStride = args.pointee.pixelStride
-    taps.pointee.stride = args.pointee.outputStride
-    taps.pointee.zeroPoint = quantization.outputZeroPoint
-    taps.pointee.isLimited = isLimited(quantization, outputBytes: 1) ? 1 : 0
-    taps.pointee.minimum = UInt32(bitPattern: quantization.outputMin & 0xFF) &* 0x0101_0101
-    taps.pointee.maximum = UInt32(bitPattern: quantization.outputMax & 0xFF) &* 0x0101_0101
-    var channel = 0
-    while channel < channelCount {
-      let blockOffset: Int = (channel & ~15) &* 4 &* groups
-      let weights: UnsafePointer<Int8> = args.pointee.weights + (blockOffset &+ (channel & 15) &* 4)
-      let isCareful = careful &>> UInt32(min(channel / 16, 31)) & 1 != 0
-      if isCareful || channelCount &- channel < 4 || tapCount > tapCapacity {
-        convolveCarefully(args, taps, weights, channel)
-      } else {
-        taps.pointee.taps = args.pointee.taps
-        taps.pointee.offset = Int32(truncatingIfNeeded: channel)
-        taps.pointee.output = args.pointee.output + channel
-        taps.pointee.pixelCount = args.pointee.pixelCount
-        taps.pointee.isSum = 0
-        qk_dsp_set_channels(
-          taps, quantization.bias + channel, quantization.multiplier + channel, quantization.shift + channel)
-        convolve(taps, weights, tapCount)
-      }
-      channel &+= 4
+  taps.pointee.tapsStride = 4 &* args.pointee.pointerStride
+  taps.pointee.offsetStride = args.pointee.pixelStride
+  taps.pointee.stride = args.pointee.outputStride
+  taps.pointee.zeroPoint = quantization.outputZeroPoint
+  taps.pointee.isLimited = isLimited(quantization, outputBytes: 1) ? 1 : 0
+  taps.pointee.minimum = UInt32(bitPattern: quantization.outputMin & 0xFF) &* 0x0101_0101
+  taps.pointee.maximum = UInt32(bitPattern: quantization.outputMax & 0xFF) &* 0x0101_0101
+  taps.pointee.isSum = 0
+  var weights: UnsafePointer<Int8> = args.pointee.weights
+  var channel = 0
+  while channel < channelCount {
+    let isCareful = careful &>> UInt32(truncatingIfNeeded: min(channel &>> 4, 31)) & 1 != 0
+    if isCareful || channelCount &- channel < 4 || tapCount > tapCapacity {
+      convolveCarefully(args, taps, weights, channel)
+    } else {
+      taps.pointee.taps = args.pointee.taps
+      taps.pointee.offset = Int32(truncatingIfNeeded: channel)
+      taps.pointee.output = args.pointee.output + channel
+      taps.pointee.pixelCount = args.pointee.pixelCount
+      qk_dsp_set_channels(
+        taps, quantization.bias + channel, quantization.multiplier + channel, quantization.shift + channel)
+      convolve(taps, weights, tapCount)
     }
+    channel &+= 4
+    weights += 16
+    if channel & 15 == 0 { weights += 64 &* groups &- 64 }
   }
 }
 
@@ -81,4 +79,5 @@ private func convolveCarefully(
       args.pointee.output + (pixel &* Int(args.pointee.outputStride) &+ channel), stride: 0, outputBytes: 1)
     pixel &+= 1
   }
+  taps.pointee.isSum = 0
 }

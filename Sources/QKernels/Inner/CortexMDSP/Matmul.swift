@@ -7,7 +7,7 @@ import QKernelsIntrinsics
 
 @inline(__always)
 func multiply(
-  _ args: UnsafePointer<qk_matmul_args>, outputBytes: Int,
+  _ args: UnsafePointer<qk_matmul_args>, _ product: UnsafeMutablePointer<qk_dsp_product>, outputBytes: Int,
   byFour: (UnsafeMutablePointer<qk_dsp_product>) -> Void, byOne: (UnsafeMutablePointer<qk_dsp_product>) -> Void
 ) {
   let quantization = args.pointee.quantization
@@ -15,54 +15,51 @@ func multiply(
   let groups = Int(args.pointee.rowCount) &* Int(args.pointee.rowGroups)
   let careful = carefulBlocks(quantization, channelCount: channelCount, products: 4 &* groups, outputBytes: outputBytes)
   let stride = Int(args.pointee.outputStride) &* outputBytes
-  var product = qk_dsp_any_product()
-  withUnsafeMutablePointer(to: &product) { product in
-    product.pointee.x = UnsafePointer(qk_dsp_product_words(product))
-    product.pointee.stride = Int32(truncatingIfNeeded: stride)
-    let zeroPoint = quantization.outputZeroPoint
-    product.pointee.zeroPoint = outputBytes == 1 ? zeroPoint : zeroPoint &+ zeroPoint &+ 1
-    product.pointee.isLimited = isLimited(quantization, outputBytes: outputBytes) ? 1 : 0
-    product.pointee.minimum = quantization.outputMin
-    product.pointee.maximum = quantization.outputMax
-    var pixel = 0
-    while pixel < pixelCount {
-      let step = pixelCount &- pixel >= 4 ? 4 : 1
-      // In reduction groups.
-      let capacity = Int(QK_DSP_BUFFER_WORDS) / (step == 4 ? 8 : 2)
-      let output: UnsafeMutableRawPointer = args.pointee.output + pixel &* stride
-      var weights: UnsafePointer<Int8> = args.pointee.weights
-      var channel = 0
-      while channel < channelCount {
-        let count = min(16, channelCount &- channel)
-        let width = step == 4 ? count : (count &+ 3) & ~3
-        let end = channel &+ width
-        let isCareful = careful &>> UInt32(min(channel / 16, 31)) & 1 != 0 || width != count
-        product.pointee.bias = quantization.bias + end
-        product.pointee.shift = quantization.shift + end
-        product.pointee.output = output + end &* outputBytes
-        var first = 0
-        while first < groups {
-          let piece = min(capacity, groups &- first)
-          if channel == 0 || groups > capacity { widen(args, product, pixel, step, first, piece) }
-          product.pointee.groups = Int32(truncatingIfNeeded: piece)
-          product.pointee.weights = weights + 4 &* width
-          weights += 64 &* piece
-          first &+= piece
-          product.pointee.multiplier = isCareful || first < groups ? nil : quantization.multiplier + end
-          product.pointee.offset = Int32(truncatingIfNeeded: -4 &* width)
-          if step == 4 { byFour(product) } else { byOne(product) }
-          product.pointee.bias = nil
-        }
-        if isCareful {
-          storeCarefully(
-            qk_dsp_product_sums(product) + (64 &- step &* width), pixelCount: step, channel: channel,
-            channelCount: count,
-            quantization, output + channel &* outputBytes, stride: stride, outputBytes: outputBytes)
-        }
-        channel = end
+  product.pointee.x = UnsafePointer(qk_dsp_product_words(product))
+  product.pointee.stride = Int32(truncatingIfNeeded: stride)
+  let zeroPoint = quantization.outputZeroPoint
+  product.pointee.zeroPoint = outputBytes == 1 ? zeroPoint : zeroPoint &+ zeroPoint &+ 1
+  product.pointee.isLimited = isLimited(quantization, outputBytes: outputBytes) ? 1 : 0
+  product.pointee.minimum = quantization.outputMin
+  product.pointee.maximum = quantization.outputMax
+  var pixel = 0
+  while pixel < pixelCount {
+    let step = pixelCount &- pixel >= 4 ? 4 : 1
+    // In reduction groups.
+    let capacity = Int(QK_DSP_BUFFER_WORDS) / (step == 4 ? 8 : 2)
+    let output: UnsafeMutableRawPointer = args.pointee.output + pixel &* stride
+    var weights: UnsafePointer<Int8> = args.pointee.weights
+    var channel = 0
+    while channel < channelCount {
+      let count = min(16, channelCount &- channel)
+      let width = step == 4 ? count : (count &+ 3) & ~3
+      let end = channel &+ width
+      let isCareful = careful &>> UInt32(truncatingIfNeeded: min(channel &>> 4, 31)) & 1 != 0 || width != count
+      product.pointee.bias = quantization.bias + end
+      product.pointee.shift = quantization.shift + end
+      product.pointee.output = output + end &* outputBytes
+      var first = 0
+      while first < groups {
+        let piece = min(capacity, groups &- first)
+        if channel == 0 || groups > capacity { widen(args, product, pixel, step, first, piece) }
+        product.pointee.groups = Int32(truncatingIfNeeded: piece)
+        product.pointee.weights = weights + 4 &* width
+        weights += 64 &* piece
+        first &+= piece
+        product.pointee.multiplier = isCareful || first < groups ? nil : quantization.multiplier + end
+        product.pointee.offset = Int32(truncatingIfNeeded: -4 &* width)
+        if step == 4 { byFour(product) } else { byOne(product) }
+        product.pointee.bias = nil
       }
-      pixel &+= step
+      if isCareful {
+        storeCarefully(
+          qk_dsp_product_sums(product) + (64 &- step &* width), pixelCount: step, channel: channel,
+          channelCount: count,
+          quantization, output + channel &* outputBytes, stride: stride, outputBytes: outputBytes)
+      }
+      channel = end
     }
+    pixel &+= step
   }
 }
 

@@ -17,15 +17,6 @@ struct Requantizer {
     let high = qk_dsp_wide_high_multiply(value, multiplier)
     return (qk_dsp_shift_right(high &+ (high &>> 31), ~shift) &+ 1) &>> 1
   }
-
-  /// Twice `value` times the factor, before the lowest bit is dropped, plus `twice`, for a value whose double fits and
-  /// `shift < 0`. With `twice == 2 * zeroPoint + 1`, half of it, rounded down, is the output.
-  ///
-  /// SMMULR rounds the upper word of a product half up: it is the doubling high multiply of half its argument.
-  @inline(__always) func doubled(_ value: Int32, twice: Int32) -> Int32 {
-    let high = qk_dsp_high_multiply(value &<< 1, multiplier)
-    return qk_dsp_shift_right(high &+ (high &>> 31), ~shift) &+ twice
-  }
 }
 
 /// Whether the clamp is narrower than the output type.
@@ -40,7 +31,7 @@ func isLimited(_ quantization: qk_channel_quantization, outputBytes: Int) -> Boo
 /// ``storeCarefully(_:pixelCount:channel:channelCount:_:_:stride:outputBytes:)``.
 ///
 /// The loops want sums whose double fits. Sums of up to 2^15 products, each at most 2^14 in magnitude, and of a bias below
-/// 2^29 are below 2^30. They want right shifts of 2 ... 12 bits for 8-bit outputs, see `qk_dsp_factor`, and of 1 or more for
+/// 2^29 are below 2^30. They want right shifts of 2 ... 12 bits for 8-bit outputs, as intrinsics_arm32.h explains, and of 1 or more for
 /// 16-bit outputs.
 ///
 /// - Parameter products: how many products an accumulator sums.
@@ -58,7 +49,7 @@ func carefulBlocks(
   while channel < channelCount {
     if UInt32(bitPattern: shift[channel] &- lowest) > width || UInt32(bitPattern: bias[channel]) &+ limit >= 2 &* limit
     {
-      careful |= 1 &<< UInt32(min(channel / 16, 31))
+      careful |= 1 &<< UInt32(truncatingIfNeeded: min(channel &>> 4, 31))
     }
     channel &+= 1
   }

@@ -2,7 +2,7 @@
  * well. Visible only to modules that are compiled for a processor which has them. */
 #pragma once
 #if defined(__ARM_FEATURE_DSP) && defined(__arm__)
-#include <stdint.h>
+#include "inner_kernels.h"
 #define QK_INLINE static inline __attribute__((always_inline))
 
 /* A word from any address. */
@@ -25,18 +25,8 @@ QK_INLINE int32_t qk_dsp_wide_high_multiply(int32_t a, int32_t b) {
   return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
 
-/* (a * b + 2^31) >> 32. */
-QK_INLINE int32_t qk_dsp_high_multiply(int32_t a, int32_t b) {
-  int32_t result;
-  __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
-  return result;
-}
-
 /* x / 2^count, rounded down, for count 0 ... 31; Swift's own shifts mask or compare the count. */
 QK_INLINE int32_t qk_dsp_shift_right(int32_t x, int32_t count) { return x >> count; }
-
-/* x * 2^count, for count 0 ... 31. */
-QK_INLINE int32_t qk_dsp_shift_left(int32_t x, int32_t count) { return (int32_t)((uint32_t)x << count); }
 
 /* The larger byte of each pair. */
 QK_INLINE uint32_t qk_dsp_maximum4(uint32_t a, uint32_t b) {
@@ -44,9 +34,6 @@ QK_INLINE uint32_t qk_dsp_maximum4(uint32_t a, uint32_t b) {
   __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b));
   return result;
 }
-
-/* x limited to -128...127. */
-QK_INLINE int32_t qk_dsp_saturate8(int32_t x) { return __builtin_arm_ssat(x, 8); }
 
 typedef struct {
   int32_t sum0, sum1, sum2, sum3;
@@ -93,20 +80,18 @@ typedef struct {
   int32_t isSum;             /* 52: to leave the accumulators of one pixel in `sums` */
   qk_dsp_sums sums;          /* 56: the biases */
   int32_t multiplier[4];     /* 72 */
-  int32_t factor[4];         /* 88: qk_dsp_factor */
+  int32_t factor[4];         /* 88: see below */
   int32_t words[QK_DSP_BUFFER_WORDS]; /* 104: for each tap, the weights of channels 0 and 2 and of 1 and 3 */
 } qk_dsp_taps;
 
-/* Any struct on the stack: whatever was there stays in it, as the empty instruction "writes" it. */
-QK_INLINE qk_dsp_product qk_dsp_any_product(void) {
-  qk_dsp_product any;
-  __asm__("" : "=m"(any));
-  return any;
+/* Calls `body` with such a struct on the stack: Swift has no variables without a value. */
+QK_INLINE void qk_dsp_with_product(const qk_matmul_args *args, void (*body)(const qk_matmul_args *, qk_dsp_product *)) {
+  qk_dsp_product product;
+  body(args, &product);
 }
-QK_INLINE qk_dsp_taps qk_dsp_any_taps(void) {
-  qk_dsp_taps any;
-  __asm__("" : "=m"(any));
-  return any;
+QK_INLINE void qk_dsp_with_taps(const qk_depthwise_args *args, void (*body)(const qk_depthwise_args *, qk_dsp_taps *)) {
+  qk_dsp_taps taps;
+  body(args, &taps);
 }
 
 /* Their arrays: Swift sees tuples. */
@@ -115,7 +100,7 @@ QK_INLINE int32_t *qk_dsp_product_sums(qk_dsp_product *product) { return product
 QK_INLINE int32_t *qk_dsp_taps_words(qk_dsp_taps *taps) { return taps->words; }
 QK_INLINE int32_t *qk_dsp_taps_sums(qk_dsp_taps *taps) { return &taps->sums.sum0; }
 
-/* How a sum s becomes an output of 8 bits, in four instructions:
+/* How a sum s becomes an output of 8 bits, in four instructions, for a right shift of e bits, 2 <= e <= 12:
  *   h = smmulr(2 s, multiplier)               the doubling high multiply, rounded half up
  *   o = smmlar(h, factor, zeroPoint)          zeroPoint + h / 2^e, ties away from zero
  *   ssat(o)
@@ -123,7 +108,6 @@ QK_INLINE int32_t *qk_dsp_taps_sums(qk_dsp_taps *taps) { return &taps->sums.sum0
  * breaks ties: it moves a tie by h units of the lower word, which is down if h is negative, and moves nothing else across
  * an integer as long as |h| < 2^(32 - e). Beyond that bound the result is at most one further from zero, and with e <= 12
  * saturates anyway: it is at least 2^(32 - 12 - 12) = 256 away from the zero point. */
-QK_INLINE int32_t qk_dsp_factor(int32_t shift) { return (int32_t)(1u << (32 + shift)) + 1; }
 
 /* Functions without a compiler's prologue: the arguments are in r0 to r3, and r4 to r11 are the caller's. */
 #define QK_NAKED static __attribute__((naked, noinline)) void
@@ -370,14 +354,20 @@ QK_NAKED qk_dsp_convolve_taps(qk_dsp_taps *taps) {
           "b 6b");
 }
 
-/* What four channels of a depthwise layer need of their quantization. */
-QK_INLINE void qk_dsp_set_channels(qk_dsp_taps *taps, const int32_t *bias, const int32_t *multiplier,
-                                   const int32_t *shift) {
-  for (int i = 0; i < 4; i++) {
-    (&taps->sums.sum0)[i] = bias[i];
-    taps->multiplier[i] = multiplier[i];
-    taps->factor[i] = qk_dsp_factor(shift[i]);
-  }
+/* Fills in what four channels of a depthwise layer need of their quantization. */
+QK_NAKED qk_dsp_set_channels(qk_dsp_taps *taps, const int32_t *bias, const int32_t *multiplier, const int32_t *shift) {
+#define QK_DSP_SET_FACTOR(shift) \
+  "adds " shift ", #32\n\tlsl " shift ", r1, " shift "\n\tadds " shift ", #1\n\t"
+  __asm__("push {r4-r7, lr}\n\t"
+          "adds r0, #56\n\t"
+          "ldmia r1, {r4-r7}\n\t"
+          "stmia r0!, {r4-r7}\n\t"
+          "ldmia r2, {r4-r7}\n\t"
+          "stmia r0!, {r4-r7}\n\t"
+          "ldmia r3, {r4-r7}\n\t"
+          "movs r1, #1\n\t" QK_DSP_FOR_4(QK_DSP_SET_FACTOR)
+          "stmia r0!, {r4-r7}\n\t"
+          "pop {r4-r7, pc}");
 }
 
 /* Widens `groups` groups of four taps of four channels: for each tap a word of channels 0 and 2 and one of 1 and 3. */
@@ -406,6 +396,55 @@ QK_NAKED qk_dsp_widen_taps(const int8_t *weights, int32_t *words, int32_t groups
           "pkhtb r12, r11, r9, asr #16\n\t"
           "strd r3, r12, [r1], #8\n\t"
           "subs r2, #1\n\t"
+          "bne 1b\n\t"
+          "pop {r4-r11, pc}");
+}
+
+/* Additions of which `a` is scaled by a half, that is, shifted left by 19 bits instead of 20. The order is that of the
+ * registers. */
+typedef struct {
+  const int8_t *a;          /* r0 */
+  const int8_t *b;          /* r1 */
+  int8_t *output;           /* r2 */
+  int8_t *end;              /* r3 */
+  int32_t unused[2];        /* r4, r5 */
+  int32_t bLeftShift;       /* r6: one more than the left shift, as smmulr halves */
+  int32_t bZeroPoint;       /* r7: shifted left by that */
+  int32_t bMultiplier;      /* r8 */
+  int32_t bRightShift;      /* r9: one less than the right shift */
+  int32_t start;            /* r10: 1 - (aZeroPoint << 20) */
+  int32_t outputMultiplier; /* r11 */
+  int32_t outputRightShift; /* r12: one less than the right shift */
+  int32_t twice;            /* lr: 2 * outputZeroPoint + 1 */
+} qk_dsp_sum;
+
+/* The doubled sum has an even part of each input: clearing bit 0 is rounding. */
+#define QK_DSP_ADD                  \
+  "ldrsb r5, [r1], #1\n\t"          \
+  "ldrsb r4, [r0], #1\n\t"          \
+  "lsls r5, r6\n\t"                 \
+  "subs r5, r5, r7\n\t"             \
+  "smmulr r5, r5, r8\n\t"           \
+  "add r5, r5, r5, asr #31\n\t"     \
+  "asr r5, r5, r9\n\t"              \
+  "add r5, r10\n\t"                 \
+  "bic r5, r5, #1\n\t"              \
+  "add r5, r5, r4, lsl #20\n\t"     \
+  "smmulr r5, r5, r11\n\t"          \
+  "add r5, r5, r5, asr #31\n\t"     \
+  "asr r5, r5, r12\n\t"             \
+  "add r5, lr\n\t"                  \
+  "ssat r5, #8, r5, asr #1\n\t"     \
+  "strb r5, [r2], #1\n\t"
+QK_NAKED qk_dsp_add(const qk_dsp_sum *sum) {
+  __asm__("push {r4-r11, lr}\n\t"
+          "ldmia r0, {r0-r12, lr}\n\t"
+          "subs r4, r3, r2\n\t"
+          "lsrs r4, r4, #1\n\t"
+          "bcs 2f\n" /* an odd number starts in the middle */
+          "1:\n\t" QK_DSP_ADD
+          "2:\n\t" QK_DSP_ADD
+          "cmp r2, r3\n\t"
           "bne 1b\n\t"
           "pop {r4-r11, pc}");
 }

@@ -264,6 +264,27 @@ static void check_elementwise(int32_t count, int kind) {
   free(x), free(y), free(table), free(expected), free(actual);
 }
 
+/* Every pair of values under factors as in real models, also of equal and of doubled scales. */
+static void check_add_pairs(int round) {
+  enum { COUNT = 65536 };
+  int8_t *x = allocate(COUNT), *y = allocate(COUNT), *expected = guarded(COUNT), *actual = guarded(COUNT);
+  for (int i = 0; i < COUNT; i++) x[i] = (int8_t)(i >> 8), y[i] = (int8_t)i;
+  int32_t other = round % 4 == 1 ? 1 << 30 : between(1 << 30, INT32_MAX);
+  qk_add_args a = {.a = x, .b = y, .aStep = 1, .bStep = 1, .count = COUNT, .leftShift = round % 5 ? 20 : between(10, 20),
+                   .aZeroPoint = between(-128, 127), .aMultiplier = 1 << 30, .bZeroPoint = between(-128, 127),
+                   .bMultiplier = round % 3 ? other : -other, .bShift = round % 4 == 1 ? 0 : between(-3, -1),
+                   .outputMultiplier = round % 4 == 2 ? 1 << 30 : between(1 << 30, INT32_MAX),
+                   .outputZeroPoint = between(-128, 127), .outputMin = -128, .outputMax = 127};
+  a.outputShift = between(-2, 2) - a.leftShift;
+  qk_add_args b = a;
+  a.output = expected + GUARD, b.output = actual + GUARD;
+  qk_scalar_add(&a), PRIMITIVE(SET_NAME, add)(&b);
+  char what[160];
+  snprintf(what, sizeof what, "add pairs, round %d", round);
+  compare(what, expected, actual, COUNT);
+  free(x), free(y), free(expected), free(actual);
+}
+
 static void check_pool(int32_t rows, int32_t columns, int32_t count, int kind) {
   int32_t stride = count + between(0, 9);
   int8_t *x = bytes((size_t)rows * columns * stride, kind == 1, -128);
@@ -398,6 +419,7 @@ int main(int argc, char **argv) {
       check_elementwise(sizes[i], kind);
     }
   }
+  for (int round = 0; round < (full ? 2000 : 60); round++) check_add_pairs(round);
   printf("%s: %d checks, %d failed\n", NAME(SET_NAME), checks, failures);
   if (argc > 1 && !strcmp(argv[1], "--bench")) {
     bench_matmul("3x3 3->16, row of 32", 3, 3, 32, 3, 16);

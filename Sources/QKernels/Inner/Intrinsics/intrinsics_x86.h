@@ -136,6 +136,11 @@ QK_INLINE __m512i qk512_packus16(__m512i a, __m512i b) { return _mm512_packus_ep
 QK_INLINE __m512i qk512_min_u8(__m512i a, __m512i b) { return _mm512_min_epu8(a, b); }
 QK_INLINE __m512i qk512_add8(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
 QK_INLINE __m512i qk512_shift_right_logical(__m512i a, int32_t n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
+/* Whether a lane of a, b, c or d has none of the bits of mask. */
+QK_INLINE int qk512_any_clear(__m512i a, __m512i b, __m512i c, __m512i d, __m512i mask) {
+  const __mmask16 ab = _mm512_testn_epi32_mask(a, mask) | _mm512_testn_epi32_mask(b, mask);
+  return (ab | _mm512_testn_epi32_mask(c, mask) | _mm512_testn_epi32_mask(d, mask)) != 0;
+}
 QK_INLINE __m512i qk512_or(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
 #endif
 #if defined(__AVX2__) && !defined(__AVX512F__)

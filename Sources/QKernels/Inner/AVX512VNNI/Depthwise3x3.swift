@@ -100,7 +100,7 @@ private struct BlockTable {
         isRectified && qk512_all_positive(qk512_sub(qk512_zero(), factor(j)[1])) != 0
         && qk512_all_positive(qk512_add(start, qk512_set1(1 << 30))) != 0
     }
-    if isRectified { for j in 0..<4 { Rectified.fill(factor(j), start: entries[j]) } }
+    for j in 0..<4 { isRectified ? Rectified.fill(factor(j), start: entries[j]) : General.fill(factor(j)) }
     return isRectified
   }
 }
@@ -118,19 +118,27 @@ private struct OutputRange {
   let zeroPoint: Int8, low: Int8, high: Int8
 }
 
-/// Double rounding in general; see Vec.Requantizer. Two entries of the table: multiplier, shift.
+/// Double rounding in general; see Vec.Requantizer.
 private enum General: Requantization {
+  /// Multipliers of even and odd lanes, the left shift, the right shift less one if any, the mask of lanes that shift right.
+  static func fill(_ factor: UnsafeMutablePointer<__m512i>) {
+    let shift = factor[1]
+    let right = qk512_max(qk512_sub(qk512_zero(), shift), qk512_zero()), rounds = qk512_min(right, qk512_set1(1))
+    factor[1] = qk512_odd(factor[0])
+    factor[2] = qk512_max(shift, qk512_zero())
+    factor[3] = qk512_sub(right, rounds)
+    factor[4] = qk512_sub(qk512_zero(), rounds)
+  }
+
   @inline(__always) static func start(_ table: BlockTable) -> Quad { table.bias }
 
   @inline(__always)
   private static func scaled(_ accumulator: __m512i, _ factor: UnsafeMutablePointer<__m512i>) -> __m512i {
-    let multiplier = qk512_load(factor), shift = qk512_load(factor + 1)
-    let left = qk512_max(shift, qk512_zero())
-    let right = qk512_max(qk512_sub(qk512_zero(), shift), qk512_zero())
-    let rounds = qk512_min(right, qk512_set1(1))
-    let r = qk512_high_multiply(qk512_shift_left_each(accumulator, left), multiplier, qk512_odd(multiplier))
-    let biased = qk512_add(r, qk512_and(qk512_sign(r), qk512_sub(qk512_zero(), rounds)))
-    return qk512_shift_right_each(qk512_add(qk512_shift_right_each(biased, qk512_sub(right, rounds)), rounds), rounds)
+    let shifted = qk512_shift_left_each(accumulator, qk512_load(factor + 2))
+    let r = qk512_high_multiply(shifted, qk512_load(factor), qk512_load(factor + 1))
+    let mask = qk512_load(factor + 4)
+    let biased = qk512_shift_right_each(qk512_add(r, qk512_and(qk512_sign(r), mask)), qk512_load(factor + 3))
+    return qk512_shift_right_each(qk512_sub(biased, mask), qk512_and(mask, qk512_set1(1)))
   }
 
   // Saturation at 16 bits comes before the zero point: what it cuts off is beyond every int8 clamp.
@@ -253,10 +261,10 @@ private struct PairedTaps: ColumnTaps {
   let even: __m512i, odd: __m512i
 
   @inline(__always) func taps(_ row: UnsafePointer<Int8>) -> Quad {
-    let first = flipped(x.load(row, padding)), second = flipped(y.load(row, padding))
-    let last = qk512_permute8x2(flipped(z.load(row, padding)), even, flipped(w.load(row, padding)))
+    let first = x.load(row, padding), second = y.load(row, padding)
     return Quad(
-      interleaving: qk512_permute8x2(first, even, second), qk512_permute8x2(first, odd, second), last)
+      interleaving: flipped(qk512_permute8x2(first, even, second)), flipped(qk512_permute8x2(first, odd, second)),
+      flipped(qk512_permute8x2(z.load(row, padding), even, w.load(row, padding))))
   }
 }
 

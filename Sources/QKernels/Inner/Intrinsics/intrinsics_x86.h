@@ -136,6 +136,19 @@ QK_INLINE __m512i qk512_packus16(__m512i a, __m512i b) { return _mm512_packus_ep
 QK_INLINE __m512i qk512_min_u8(__m512i a, __m512i b) { return _mm512_min_epu8(a, b); }
 QK_INLINE __m512i qk512_add8(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
 QK_INLINE __m512i qk512_shift_right_logical(__m512i a, int32_t n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
+QK_INLINE __m512i qk512_max8(__m512i a, __m512i b) { return _mm512_max_epi8(a, b); }
+/* a * m >> n of each unsigned lane, for results below 2^32; m fills 64-bit lanes. */
+QK_INLINE __m512i qk512_high_quotient(__m512i a, __m512i m, int32_t n) {
+  const __m128i count = _mm_cvtsi32_si128(n);
+  const __m512i even = _mm512_srl_epi64(_mm512_mul_epu32(a, m), count);
+  const __m512i odd = _mm512_srl_epi64(_mm512_mul_epu32(_mm512_srli_epi64(a, 32), m), count);
+  return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+}
+/* Whether a lane of a, b, c or d has none of the bits of mask. */
+QK_INLINE int qk512_any_clear(__m512i a, __m512i b, __m512i c, __m512i d, __m512i mask) {
+  const __mmask16 ab = _mm512_testn_epi32_mask(a, mask) | _mm512_testn_epi32_mask(b, mask);
+  return (ab | _mm512_testn_epi32_mask(c, mask) | _mm512_testn_epi32_mask(d, mask)) != 0;
+}
 QK_INLINE __m512i qk512_or(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
 #endif
 #if defined(__AVX2__) && !defined(__AVX512F__)

@@ -5,7 +5,7 @@ DIGITS := golden/models/digits
 
 export CPU
 
-.PHONY: all build demo test test-full asan tsan lib check-symbols test-cross bench docs lint format clean
+.PHONY: all build demo test test-full asan tsan lib check-symbols test-cross bench lint format clean
 
 all: build
 
@@ -28,16 +28,6 @@ asan:
 
 tsan:
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
-
-# TARGET: x86_64-linux aarch64-linux armv7em armv6m riscv64 riscv32; CPU: cortex-m4, cortex-m7, ... on bare metal.
-TARGET ?= x86_64-linux
-CPU ?=
-
-lib:
-	CPU=$(CPU) Scripts/build-static-library $(TARGET)
-
-test-cross: build
-	Scripts/test-cross $(BUILD)/qcli
 
 # The oracle folder holds real int8 models; BENCH_MODELS names others.
 ORACLE ?= $(or $(QK_ORACLE),../shared/oracle)

@@ -7,11 +7,13 @@ import QKernelsIntrinsics
 // Few registers and no vectors make other algorithms best than those of the templates: hence files of their own.
 
 @implementation @c public func qk_cortexmdsp_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
-  multiply(args, outputBytes: 1)
+  multiply(
+    args, outputBytes: 1, byFour: { qk_dsp_multiply_4_pixels($0) }, byOne: { qk_dsp_multiply_1_pixel($0) })
 }
 
 @implementation @c public func qk_cortexmdsp_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
-  multiply(args, outputBytes: 2)
+  multiply(
+    args, outputBytes: 2, byFour: { qk_dsp_multiply16_4_pixels($0) }, byOne: { qk_dsp_multiply16_1_pixel($0) })
 }
 
 @implementation @c public func qk_cortexmdsp_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
@@ -34,13 +36,13 @@ import QKernelsIntrinsics
 }
 
 @implementation @c public func qk_cortexmdsp_max_pool(_ args: UnsafePointer<qk_pool_args>!) {
-  poolMaximum(args.pointee)
+  poolMaximum(args)
 }
 
 @implementation @c public func qk_cortexmdsp_average_pool(_ args: UnsafePointer<qk_pool_args>!) {
-  poolAverage(args.pointee)
+  poolAverage(args)
 }
 
 @implementation @c public func qk_cortexmdsp_window_sum(_ args: UnsafePointer<qk_pool_args>!) {
-  sumWindow(args.pointee)
+  sumWindow(args)
 }

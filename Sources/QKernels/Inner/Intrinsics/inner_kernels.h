@@ -152,6 +152,7 @@ QK_DECLARE_INNER_SET(avx2)
 QK_DECLARE_INNER_SET(sse)
 #elif defined(__aarch64__)
 QK_DECLARE_INNER_SET(neondot)
+void qk_neondot_depthwise3x3(const qk_depthwise3x3_args *args);
 QK_DECLARE_INNER_SET(neon)
 #elif defined(__arm__) && defined(__ARM_FEATURE_DSP)
 QK_DECLARE_INNER_SET(cortexmdsp)

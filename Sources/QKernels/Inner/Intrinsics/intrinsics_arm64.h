@@ -116,6 +116,13 @@ QK_INLINE int32x4_t qkn_divide(int32x4_t a, int32x4_t n) {
 }
 /* The same where no n is 0. */
 QK_INLINE int32x4_t qkn_divide_negative(int32x4_t a, int32x4_t n) { return vrshlq_s32(vsraq_n_s32(a, a, 31), n); }
+/* The same with ties up. */
+QK_INLINE int32x4_t qkn_rounding_shift(int32x4_t a, int32x4_t n) { return vrshlq_s32(a, n); }
+/* Less 128, saturated to 8 bits. */
+QK_INLINE int8x16_t qkn_saturate_above_minus128(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d) {
+  uint16x8_t low = vqmovun_high_s32(vqmovun_s32(a), b), high = vqmovun_high_s32(vqmovun_s32(c), d);
+  return vreinterpretq_s8_u8(veorq_u8(vqmovn_high_u16(vqmovn_u16(low), high), vdupq_n_u8(128)));
+}
 /* The largest lane. */
 QK_INLINE int32_t qkn_largest(int32x4_t a) { return vmaxvq_s32(a); }
 QK_INLINE int8x16_t qkn_max8(int8x16_t a, int8x16_t b) { return vmaxq_s8(a, b); }

@@ -41,7 +41,7 @@ struct MatmulLoop {
   /// Pixels `pixel ..< pixel + MR` of blocks `block ..< block + NB`.
   @inline(__always)
   func tile<let MR: Int, let NB: Int>(
-    _ pixel: Int, _ block: Int, isPlain: Bool, _: InlineArray<MR, Void>, _: InlineArray<NB, Void>
+    _ pixel: Int, _ block: Int, path: PathChoice, _: InlineArray<MR, Void>, _: InlineArray<NB, Void>
   ) {
     let channel = block &* 16
     var accumulators = InlineArray<MR, InlineArray<NB, Vec.Accumulator>>(
@@ -113,15 +113,11 @@ struct MatmulLoop {
       row &+= 1
     }
 
-    if isPlain, channelCount &- channel >= 16 &* NB {
-      for n in 0..<NB {
-        let first: Int = channel &+ 16 &* n
-        let requantizer = Vec.Requantizer(quantization, first)
-        var result = output + (pixel &* outputStride &+ first &* outputBytes)
-        for m in 0..<MR {
-          store(requantizer, Vec.total(accumulators[m][n]), isPlain: true, result)
-          result += outputStride
-        }
+    if path != .general, channelCount &- channel >= 16 &* NB {
+      if path == .rectified {
+        finish(accumulators, pixel, channel, Rectified.self)
+      } else {
+        finish(accumulators, pixel, channel, Plain.self)
       }
       return
     }
@@ -161,14 +157,31 @@ struct MatmulLoop {
     }
   }
 
+  /// Requantizes and stores the tile.
   @inline(__always)
-  private func store(
-    _ requantizer: Vec.Requantizer, _ sum: LanesNEON, isPlain: Bool, _ result: UnsafeMutableRawPointer
+  private func finish<let MR: Int, let NB: Int, Path: RequantizationPath>(
+    _ accumulators: InlineArray<MR, InlineArray<NB, Vec.Accumulator>>, _ pixel: Int, _ channel: Int,
+    _: Path.Type
+  ) {
+    for n in 0..<NB {
+      let first: Int = channel &+ 16 &* n
+      let requantizer = Vec.Requantizer(quantization, first)
+      var result = output + (pixel &* outputStride &+ first &* outputBytes)
+      for m in 0..<MR {
+        store(requantizer, Vec.total(accumulators[m][n]), Path.self, result)
+        result += outputStride
+      }
+    }
+  }
+
+  @inline(__always)
+  private func store<Path: RequantizationPath>(
+    _ requantizer: Vec.Requantizer, _ sum: LanesNEON, _: Path.Type, _ result: UnsafeMutableRawPointer
   ) {
     if outputBytes == 1 {
-      qkn_store8(result, requantizer.bytes(sum, isPlain: isPlain))
+      qkn_store8(result, requantizer.bytes(sum, Path.self))
     } else {
-      let words = requantizer.words(sum, isPlain: isPlain)
+      let words = requantizer.words(sum, Path.self)
       qkn_store16(result, words.0)
       qkn_store16(result + 16, words.1)
     }
@@ -183,10 +196,10 @@ struct MatmulLoop {
     var result = output + (pixel &* outputStride &+ first &* outputBytes)
     for m in 0..<count {
       if bytes == 16 &* outputBytes {
-        store(requantizer, sums[m], isPlain: false, result)
+        store(requantizer, sums[m], General.self, result)
       } else {
         let block = UnsafeMutableRawPointer(sums + m)
-        store(requantizer, sums[m], isPlain: false, block)
+        store(requantizer, sums[m], General.self, block)
         if bytes < 16 {
           qkn_store8_first(result, qkn_load8(block), bytes)
         } else {
@@ -198,32 +211,38 @@ struct MatmulLoop {
     }
   }
 
-  /// Whether the requantization of the block takes the short way.
+  /// The requantization of block `block`.
   @inline(__always)
-  func isPlain(_ block: Int) -> Bool {
+  func path(_ block: Int) -> PathChoice {
     outputBytes == 1
-      ? Vec.Requantizer.isPlain8(quantization, 16 &* block) : Vec.Requantizer.isPlain16(quantization, 16 &* block)
+      ? Vec.Requantizer.path8(quantization, 16 &* block) : Vec.Requantizer.path16(quantization, 16 &* block)
   }
 
   /// All pixels of block `block` but a last one that is left over.
   @inline(__always)
   func column(_ pixelCount: Int, _ block: Int) {
-    let plain = isPlain(block)
-    let nb = InlineArray<1, Void>(repeating: ())
+    let path = path(block)
     var pixel = 0
     if Vec.hasTallTiles {
-      while pixelCount &- pixel >= 4 {
-        tile(pixel, block, isPlain: plain, InlineArray<4, Void>(repeating: ()), nb)
-        pixel &+= 4
-      }
-      if pixelCount &- pixel == 3 {
-        tile(pixel, block, isPlain: plain, InlineArray<3, Void>(repeating: ()), nb)
-        return
-      }
+      pixel = pixelCount & ~3
+      if pixel > 0 { tiles(0, pixel, block, path, InlineArray<4, Void>(repeating: ())) }
+      if pixelCount &- pixel == 3 { tiles(pixel, pixelCount, block, path, InlineArray<3, Void>(repeating: ())) }
+      if pixelCount &- pixel == 2 { tiles(pixel, pixelCount, block, path, InlineArray<2, Void>(repeating: ())) }
+    } else {
+      tiles(0, pixelCount & ~1, block, path, InlineArray<2, Void>(repeating: ()))
     }
-    while pixelCount &- pixel >= 2 {
-      tile(pixel, block, isPlain: plain, InlineArray<2, Void>(repeating: ()), nb)
-      pixel &+= 2
+  }
+
+  /// Pixels `first ..< end`, in tiles of MR. A function of its own, or there would be so much code in one that the compiler
+  /// would not inline what must be.
+  @inline(never)
+  private func tiles<let MR: Int>(
+    _ first: Int, _ end: Int, _ block: Int, _ path: PathChoice, _ mr: InlineArray<MR, Void>
+  ) {
+    var pixel = first
+    while pixel < end {
+      tile(pixel, block, path: path, mr, InlineArray<1, Void>(repeating: ()))
+      pixel &+= MR
     }
   }
 
@@ -233,11 +252,12 @@ struct MatmulLoop {
     let mr = InlineArray<1, Void>(repeating: ())
     var block = 0
     while blocks &- block >= 2 {
-      let plain = isPlain(block) && isPlain(block &+ 1)
-      tile(pixel, block, isPlain: plain, mr, InlineArray<2, Void>(repeating: ()))
+      let first = path(block)
+      let path = path(block &+ 1) == first ? first : .general
+      tile(pixel, block, path: path, mr, InlineArray<2, Void>(repeating: ()))
       block &+= 2
     }
-    if block < blocks { tile(pixel, block, isPlain: isPlain(block), mr, InlineArray<1, Void>(repeating: ())) }
+    if block < blocks { tile(pixel, block, path: path(block), mr, InlineArray<1, Void>(repeating: ())) }
   }
 }
 

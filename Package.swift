@@ -14,6 +14,7 @@ func innerSet(_ folder: String, flags: [String]) -> Target {
     innerSet("AVX512VNNI", flags: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512vbmi"]),
     innerSet("AVXVNNI", flags: ["-march=x86-64-v3", "-mavxvnni"]),
     innerSet("AVX2", flags: ["-march=x86-64-v3"]),
+    innerSet("SSE", flags: ["-march=x86-64-v2"]),
   ]
 #elseif arch(arm64)
   let innerSets = [
@@ -40,7 +41,7 @@ let package = Package(
       exclude: ["CABI/include", "CABI/kernel_table.h"]
         + [
           "CortexMDSP", "Intrinsics", "Template", "Template256", "TemplateNEON", "AVX512VNNI", "AVXVNNI", "AVX2",
-          "NEONDot", "NEON",
+          "SSE", "NEONDot", "NEON",
         ].map { "Inner/\($0)" }),
     .target(name: "QModel", dependencies: ["QKernels"]),
     .executableTarget(name: "qcli", dependencies: ["QKernels", "QModel"]),

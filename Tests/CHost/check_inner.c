@@ -176,6 +176,54 @@ static void check_depthwise(int32_t taps, int32_t pixels, int32_t count, int kin
   free(w), free(x), free(pointers), free(expected), free(actual), free_channels(c);
 }
 
+#ifdef HAS_DEPTHWISE3X3
+static void check_depthwise3x3(int32_t height, int32_t width, int32_t count, int32_t strideHeight, int32_t strideWidth,
+                               int kind) {
+  int32_t blocks = (count + 15) / 16, padded = blocks * 16, padTop = between(0, 2), padLeft = between(0, 2);
+  int32_t outputHeight = (height + padTop + between(0, 2) - 3) / strideHeight + 1;
+  int32_t outputWidth = (width + padLeft + between(0, 2) - 3) / strideWidth + 1;
+  if (height + padTop < 3 || width + padLeft < 3) return;
+  int8_t *w = bytes((size_t)blocks * 3 * 64, kind == 1, -127);
+  for (int32_t o = 0; o < padded; o++)
+    for (int32_t t = 0; t < 12; t++)
+      if (o >= count || t >= 9) w[((o / 16) * 3 + t / 4) * 64 + (o % 16) * 4 + t % 4] = 0;
+  int8_t *x = bytes((size_t)height * width * count, kind == 1, -128);
+  channels c = make_channels(padded, count, kind);
+  for (int32_t o = 0; o < padded; o++)
+    for (int32_t t = 0; t < 12; t++) c.sums[o] += w[((o / 16) * 3 + t / 4) * 64 + (o % 16) * 4 + t % 4];
+  int32_t zero = between(-128, 127), pixels = outputHeight * outputWidth;
+  int8_t *padding = allocate((size_t)count);
+  memset(padding, zero, (size_t)count);
+  const int8_t **pointers = allocate(sizeof(void *) * pixels * 9);
+  for (int32_t i = 0; i < pixels * 9; i++) {
+    int32_t row = i / 9 / outputWidth * strideHeight - padTop + i % 9 / 3;
+    int32_t column = i / 9 % outputWidth * strideWidth - padLeft + i % 3;
+    int inside = row >= 0 && row < height && column >= 0 && column < width;
+    pointers[i] = inside ? x + ((size_t)row * width + column) * count : padding;
+  }
+  size_t size = (size_t)pixels * count;
+  int8_t *expected = guarded(size), *actual = guarded(size);
+  qk_channel_quantization q = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0};
+  for (int rectified = 0; rectified < 2; rectified++) {
+    set_clamp(&q, kind, -128, 127);
+    if (rectified) q.outputMin = q.outputZeroPoint, q.outputMax = q.outputMax < q.outputMin ? 127 : q.outputMax;
+    qk_depthwise_args a = {.taps = pointers, .pointerStride = 9, .tapCount = 9, .pixelCount = pixels, .channelCount = count,
+                           .weights = w, .quantization = q, .output = expected + GUARD, .outputStride = count};
+    qk_depthwise3x3_args b = {.input = x, .height = height, .width = width, .channelCount = count,
+                              .strideHeight = strideHeight, .strideWidth = strideWidth, .padTop = padTop,
+                              .padLeft = padLeft, .outputHeight = outputHeight, .outputWidth = outputWidth,
+                              .inputZeroPoint = zero, .weights = w, .quantization = q, .output = actual + GUARD};
+    qk_scalar_depthwise(&a);
+    PRIMITIVE(SET_NAME, depthwise3x3)(&b);
+    char what[200];
+    snprintf(what, sizeof what, "depthwise3x3 %dx%d channels %d strides %d %d padding %d %d kind %d rectified %d", height,
+             width, count, strideHeight, strideWidth, padTop, padLeft, kind, rectified);
+    compare(what, expected, actual, size);
+  }
+  free(w), free(x), free(padding), free(pointers), free(expected), free(actual), free_channels(c);
+}
+#endif
+
 static void check_elementwise(int32_t count, int kind) {
   int8_t *x = bytes((size_t)count, kind == 1, -128), *y = bytes((size_t)count, kind == 1, -128);
   int8_t *expected = guarded((size_t)count), *actual = guarded((size_t)count);
@@ -187,6 +235,11 @@ static void check_elementwise(int32_t count, int kind) {
                      .bMultiplier = between(1 << 30, INT32_MAX) * (next() & 1 ? 1 : -1), .bShift = between(-8, 0),
                      .outputMultiplier = between(1 << 30, INT32_MAX), .outputShift = between(-21, -15),
                      .outputZeroPoint = between(-128, 127), .outputMin = -128, .outputMax = between(0, 127)};
+    if (kind == 0) { /* as in real layers: the operand of the larger scale has a factor of one half, now and then both */
+      uint32_t half = next() % 3;
+      if (half != 1) a.aMultiplier = 1 << 30, a.aShift = 0;
+      if (half != 0) a.bMultiplier = 1 << 30, a.bShift = 0;
+    }
     if (kind == 2) { /* halves of integers at full resolution: a negated factor would round them the other way */
       a.leftShift = a.aShift = a.bShift = 0;
       a.outputShift = 1;
@@ -216,6 +269,27 @@ static void check_elementwise(int32_t count, int kind) {
   free(x), free(y), free(table), free(expected), free(actual);
 }
 
+/* Every pair of values under factors as in real models, also of equal and of doubled scales. */
+static void check_add_pairs(int round) {
+  enum { COUNT = 65536 };
+  int8_t *x = allocate(COUNT), *y = allocate(COUNT), *expected = guarded(COUNT), *actual = guarded(COUNT);
+  for (int i = 0; i < COUNT; i++) x[i] = (int8_t)(i >> 8), y[i] = (int8_t)i;
+  int32_t other = round % 4 == 1 ? 1 << 30 : between(1 << 30, INT32_MAX);
+  qk_add_args a = {.a = x, .b = y, .aStep = 1, .bStep = 1, .count = COUNT, .leftShift = round % 5 ? 20 : between(10, 20),
+                   .aZeroPoint = between(-128, 127), .aMultiplier = 1 << 30, .bZeroPoint = between(-128, 127),
+                   .bMultiplier = round % 3 ? other : -other, .bShift = round % 4 == 1 ? 0 : between(-3, -1),
+                   .outputMultiplier = round % 4 == 2 ? 1 << 30 : between(1 << 30, INT32_MAX),
+                   .outputZeroPoint = between(-128, 127), .outputMin = -128, .outputMax = 127};
+  a.outputShift = between(-2, 2) - a.leftShift;
+  qk_add_args b = a;
+  a.output = expected + GUARD, b.output = actual + GUARD;
+  qk_scalar_add(&a), PRIMITIVE(SET_NAME, add)(&b);
+  char what[160];
+  snprintf(what, sizeof what, "add pairs, round %d", round);
+  compare(what, expected, actual, COUNT);
+  free(x), free(y), free(expected), free(actual);
+}
+
 static void check_pool(int32_t rows, int32_t columns, int32_t count, int kind) {
   int32_t stride = count + between(0, 9);
   int8_t *x = bytes((size_t)rows * columns * stride, kind == 1, -128);
@@ -237,6 +311,27 @@ static void check_pool(int32_t rows, int32_t columns, int32_t count, int kind) {
   qk_scalar_window_sum(&a), PRIMITIVE(SET_NAME, window_sum)(&b);
   compare(what, expected, actual, (size_t)count * 4);
   free(x), free(pointers), free(expected), free(actual);
+}
+
+/* Sums on both sides of every half, under divisors of all sizes. */
+static void check_average_rounding(int32_t divisor) {
+  enum { ROWS = 64, CHANNELS = 64 };
+  int8_t *x = bytes(ROWS * CHANNELS, 0, -128);
+  const int8_t *row = x;
+  for (int c = 0; c < CHANNELS; c++) {
+    int32_t target = between(-40, 40) * divisor + (next() & 1 ? divisor / 2 : -(divisor / 2)) + between(-2, 2);
+    if (abs(target) > ROWS * 120) continue;
+    for (int r = 0; r < ROWS; r++) x[r * CHANNELS + c] = (int8_t)(target / ROWS + (r < abs(target % ROWS) ? (target < 0 ? -1 : 1) : 0));
+  }
+  int8_t *expected = guarded(CHANNELS), *actual = guarded(CHANNELS);
+  qk_pool_args a = {.rows = &row, .rowCount = 1, .columnCount = ROWS, .columnStride = CHANNELS, .channelCount = CHANNELS,
+                    .divisor = divisor, .outputMin = -128, .outputMax = 127, .output = expected + GUARD}, b = a;
+  b.output = actual + GUARD;
+  qk_scalar_average_pool(&a), PRIMITIVE(SET_NAME, average_pool)(&b);
+  char what[80];
+  snprintf(what, sizeof what, "average_pool by %d", divisor);
+  compare(what, expected, actual, CHANNELS);
+  free(x), free(expected), free(actual);
 }
 
 static double now(void) {
@@ -290,6 +385,47 @@ static void bench_depthwise(const char *name, int32_t taps, int32_t pixels, int3
   free(w), free(x), free(pointers), free(output), free_channels(c);
 }
 
+static void bench_average(int32_t pixels, int32_t count) {
+  int8_t *x = bytes((size_t)pixels * count, 0, -128), *output = guarded((size_t)count);
+  const int8_t *row = x;
+  qk_pool_args a = {.rows = &row, .rowCount = 1, .columnCount = pixels, .columnStride = count, .channelCount = count,
+                    .divisor = pixels, .outputMin = -128, .outputMax = 127, .output = output + GUARD};
+  double best = 1e18;
+  for (int t = 0; t < 20; t++) {
+    double start = now();
+    for (int i = 0; i < 1000; i++) PRIMITIVE(SET_NAME, average_pool)(&a);
+    double time = (now() - start) / 1000;
+    if (time < best) best = time;
+  }
+  printf("average_pool %4d x %4d %14.1f ns\n", pixels, count, best);
+  free(x), free(output);
+}
+
+#ifdef HAS_DEPTHWISE3X3
+static void bench_depthwise3x3(int32_t size, int32_t width, int32_t count, int32_t stride, int32_t low) {
+  int32_t blocks = (count + 15) / 16, outputHeight = (size - 1) / stride + 1, outputWidth = (width - 1) / stride + 1;
+  int8_t *w = bytes((size_t)blocks * 3 * 64, 0, -127), *x = bytes((size_t)size * width * count, 0, -128);
+  channels c = make_channels(blocks * 16, blocks * 16, 0);
+  int8_t *output = guarded((size_t)outputHeight * outputWidth * count);
+  qk_depthwise3x3_args a = {.input = x, .height = size, .width = width, .channelCount = count, .strideHeight = stride,
+                            .strideWidth = stride, .padTop = 1, .padLeft = 1, .outputHeight = outputHeight,
+                            .outputWidth = outputWidth, .inputZeroPoint = -128, .weights = w,
+                            .quantization = {c.bias, c.sums, c.multiplier, c.shift, -128 + low, -128, 127},
+                            .output = output + GUARD};
+  double macs = 9.0 * outputHeight * outputWidth * count, best = 1e18;
+  int repeats = (int)(3e6 / macs) + 10;
+  for (int t = 0; t < 40; t++) {
+    double start = now();
+    for (int i = 0; i < repeats; i++) PRIMITIVE(SET_NAME, depthwise3x3)(&a);
+    double time = (now() - start) / repeats;
+    if (time < best) best = time;
+  }
+  printf("depthwise3x3 %dx%dx%d/%d %s %10.1f ns %8.1f GMAC/s\n", size, width, count, stride, low ? "any" : "relu", best,
+         macs / best);
+  free(w), free(x), free(output), free_channels(c);
+}
+#endif
+
 static void bench_add(int32_t count) {
   int8_t *x = bytes((size_t)count, 0, -128), *y = bytes((size_t)count, 0, -128), *output = guarded((size_t)count);
   qk_add_args a = {.a = x, .b = y, .aStep = 1, .bStep = 1, .count = count, .leftShift = 20, .aZeroPoint = 3,
@@ -318,9 +454,16 @@ int main(int argc, char **argv) {
         check_pool(between(1, 8), between(1, 8), sizes[i], kind);
       }
       check_depthwise(9, 12, sizes[i], kind);
+#ifdef HAS_DEPTHWISE3X3
+      for (int32_t count = 4; count <= 200; count += count < 72 ? 4 : 28)
+        check_depthwise3x3(between(1, 9), sizes[i] < 40 ? sizes[i] : 5, count, between(1, 3), between(1, 3), kind);
+#endif
       check_elementwise(sizes[i], kind);
     }
   }
+  for (int32_t divisor = 1; divisor <= 300; divisor++) check_average_rounding(divisor);
+  for (int32_t divisor = 500; divisor < 1 << 29; divisor = divisor / 7 * 11) check_average_rounding(divisor);
+  for (int round = 0; round < (full ? 2000 : 60); round++) check_add_pairs(round);
   printf("%s: %d checks, %d failed\n", NAME(SET_NAME), checks, failures);
   if (argc > 1 && !strcmp(argv[1], "--bench")) {
     bench_matmul("3x3 3->16, row of 32", 3, 3, 32, 3, 16);
@@ -337,6 +480,22 @@ int main(int argc, char **argv) {
     bench_matmul("dense 128->8", 1, 32, 1, 128, 8);
     bench_matmul("dense 8->128", 1, 2, 1, 8, 128);
     bench_add(16384);
+    bench_average(125, 64);
+    bench_average(9, 256);
+#ifdef HAS_DEPTHWISE3X3
+    for (int low = 0; low < 2; low++) {
+      bench_depthwise3x3(25, 5, 64, 1, low);
+      bench_depthwise3x3(48, 48, 8, 1, low);
+      bench_depthwise3x3(48, 48, 16, 2, low);
+      bench_depthwise3x3(24, 24, 32, 1, low);
+      bench_depthwise3x3(12, 12, 64, 1, low);
+      bench_depthwise3x3(12, 12, 64, 2, low);
+      bench_depthwise3x3(6, 6, 128, 1, low);
+      bench_depthwise3x3(3, 3, 256, 1, low);
+      bench_depthwise3x3(12, 12, 96, 1, low);
+      bench_depthwise3x3(48, 48, 24, 1, low);
+    }
+#endif
     bench_depthwise("depthwise 3x3 64, 125 pixels", 9, 125, 64);
     bench_depthwise("depthwise 3x3 8, 2304 pixels", 9, 2304, 8);
     bench_depthwise("depthwise 3x3 256, 9 pixels", 9, 9, 256);

@@ -4,6 +4,7 @@ import QKernelsIntrinsics
   /// An instruction set of the inner kernels; raw values cross the C border and are frozen.
   public enum InnerSet: Int32, Sendable {
     case scalar = 0
+    case sse = 1
     case avx2 = 2
     case avxVNNI = 3
     case avx512VNNI = 4
@@ -14,6 +15,7 @@ import QKernelsIntrinsics
     public var name: StaticString {
       switch self {
       case .scalar: "scalar"
+      case .sse: "sse"
       case .avx2: "avx2"
       case .avxVNNI: "avxvnni"
       case .avx512VNNI: "avx512vnni"
@@ -27,6 +29,7 @@ import QKernelsIntrinsics
       switch self {
       case .scalar: return true
       #if arch(x86_64) && !QK_SCALAR_ONLY
+        case .sse: return X86Features.current.sse
         case .avx2: return X86Features.current.avx2
         case .avxVNNI: return X86Features.current.avxVNNI
         case .avx512VNNI: return X86Features.current.avx512VNNI
@@ -34,9 +37,9 @@ import QKernelsIntrinsics
       #elseif arch(arm64) && !QK_SCALAR_ONLY
         case .neon: return true
         case .neonDot: return hasDotProduct
-        case .avx2, .avxVNNI, .avx512VNNI: return false
+        case .sse, .avx2, .avxVNNI, .avx512VNNI: return false
       #else
-        case .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return false
+        case .sse, .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return false
       #endif
       }
     }
@@ -46,6 +49,7 @@ import QKernelsIntrinsics
       switch self {
       case .scalar: return .scalar
       #if arch(x86_64) && !QK_SCALAR_ONLY
+        case .sse: return .sse
         case .avx2: return .avx2
         case .avxVNNI: return .avxVNNI
         case .avx512VNNI: return .avx512VNNI
@@ -53,9 +57,9 @@ import QKernelsIntrinsics
       #elseif arch(arm64) && !QK_SCALAR_ONLY
         case .neon: return .neon
         case .neonDot: return .neonDot
-        case .avx2, .avxVNNI, .avx512VNNI: return .scalar
+        case .sse, .avx2, .avxVNNI, .avx512VNNI: return .scalar
       #else
-        case .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return .scalar
+        case .sse, .avx2, .avxVNNI, .avx512VNNI, .neon, .neonDot: return .scalar
       #endif
       }
     }
@@ -67,16 +71,20 @@ import QKernelsIntrinsics
         if features.avx512VNNI { return .avx512VNNI }
         if features.avxVNNI { return .avxVNNI }
         if features.avx2 { return .avx2 }
+        return features.sse ? .sse : .scalar
       #elseif arch(arm64) && !QK_SCALAR_ONLY
         return hasDotProduct ? .neonDot : .neon
+      #else
+        return .scalar
       #endif
-      return .scalar
     }
   }
 
   #if arch(x86_64) && !QK_SCALAR_ONLY
     /// What the processor and the operating system offer.
     struct X86Features {
+      /// What the set `sse` uses, up to SSE4.2: the x86-64-v2 level.
+      var sse = false
       var avx2 = false
       var avxVNNI = false
       var avx512VNNI = false
@@ -84,8 +92,11 @@ import QKernelsIntrinsics
       /// Read anew at each use: CPUID is slow in virtual machines, so callers keep the result.
       static var current: X86Features {
         var features = X86Features()
-        guard qk_cpuid(0, 0).eax >= 7 else { return features }
         let leaf1 = qk_cpuid(1, 0)
+        // SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, POPCNT.
+        let level2: UInt32 = 1 | 1 << 9 | 1 << 13 | 1 << 19 | 1 << 20 | 1 << 23
+        features.sse = leaf1.ecx & level2 == level2
+        guard qk_cpuid(0, 0).eax >= 7 else { return features }
         let hasSavedState = leaf1.ecx & (1 << 27) != 0
         guard hasSavedState else { return features }
         let saved = qk_xgetbv0()

@@ -7,8 +7,14 @@ import QKernelsIntrinsics
   /// dropped by the linker.
   public struct InnerKernels {
     let table: qk_inner_table
+    /// The optional primitive depthwise3x3.
+    private let depthwise3x3Function: (@convention(c) (UnsafePointer<qk_depthwise3x3_args>?) -> Void)?
 
-    @inline(__always) init(table: qk_inner_table) { self.table = table }
+    @inline(__always)
+    init(table: qk_inner_table, depthwise3x3: (@convention(c) (UnsafePointer<qk_depthwise3x3_args>?) -> Void)? = nil) {
+      self.table = table
+      depthwise3x3Function = depthwise3x3
+    }
 
     /// The readable specification.
     public static var scalar: InnerKernels {
@@ -27,7 +33,7 @@ import QKernelsIntrinsics
             matmul: qk_avx512vnni_matmul, matmul16: qk_avx512vnni_matmul16, depthwise: qk_avx512vnni_depthwise,
             add: qk_avx512vnni_add, mul: qk_avx512vnni_mul,
             lookup: qk_avx512vnni_lookup, max_pool: qk_avx512vnni_max_pool, average_pool: qk_avx512vnni_average_pool,
-            window_sum: qk_avx512vnni_window_sum))
+            window_sum: qk_avx512vnni_window_sum), depthwise3x3: qk_avx512vnni_depthwise3x3)
       }
       static var avxVNNI: InnerKernels {
         InnerKernels(
@@ -45,6 +51,14 @@ import QKernelsIntrinsics
             lookup: qk_avx2_lookup, max_pool: qk_avx2_max_pool, average_pool: qk_avx2_average_pool,
             window_sum: qk_avx2_window_sum))
       }
+      static var sse: InnerKernels {
+        InnerKernels(
+          table: qk_inner_table(
+            matmul: qk_sse_matmul, matmul16: qk_sse_matmul16, depthwise: qk_sse_depthwise, add: qk_sse_add,
+            mul: qk_sse_mul,
+            lookup: qk_sse_lookup, max_pool: qk_sse_max_pool, average_pool: qk_sse_average_pool,
+            window_sum: qk_sse_window_sum))
+      }
     #elseif arch(arm64) && !QK_SCALAR_ONLY
       static var neonDot: InnerKernels {
         InnerKernels(
@@ -52,7 +66,7 @@ import QKernelsIntrinsics
             matmul: qk_neondot_matmul, matmul16: qk_neondot_matmul16, depthwise: qk_neondot_depthwise,
             add: qk_neondot_add, mul: qk_neondot_mul,
             lookup: qk_neondot_lookup, max_pool: qk_neondot_max_pool, average_pool: qk_neondot_average_pool,
-            window_sum: qk_neondot_window_sum))
+            window_sum: qk_neondot_window_sum), depthwise3x3: qk_neondot_depthwise3x3)
       }
       static var neon: InnerKernels {
         InnerKernels(
@@ -67,6 +81,12 @@ import QKernelsIntrinsics
     @inline(__always) func matmul(_ args: inout qk_matmul_args) { table.matmul(&args) }
     @inline(__always) func matmul16(_ args: inout qk_matmul_args) { table.matmul16(&args) }
     @inline(__always) func depthwise(_ args: inout qk_depthwise_args) { table.depthwise(&args) }
+    /// Returns false where the set does not have this primitive.
+    @inline(__always) func depthwise3x3(_ args: inout qk_depthwise3x3_args) -> Bool {
+      guard let depthwise3x3Function else { return false }
+      depthwise3x3Function(&args)
+      return true
+    }
     @inline(__always) func add(_ args: inout qk_add_args) { table.add(&args) }
     @inline(__always) func mul(_ args: inout qk_mul_args) { table.mul(&args) }
     @inline(__always) func lookup(_ args: inout qk_lookup_args) { table.lookup(&args) }

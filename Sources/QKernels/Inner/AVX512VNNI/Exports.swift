@@ -14,13 +14,12 @@ import QKernelsIntrinsics
 @implementation @c public func qk_avx512vnni_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
   depthwiseTemplate(args)
 }
-@implementation @c public func qk_avx512vnni_add(_ args: UnsafePointer<qk_add_args>!) { addTemplate(args) }
+@implementation @c public func qk_avx512vnni_depthwise3x3(_ args: UnsafePointer<qk_depthwise3x3_args>!) {
+  depthwise3x3(args.pointee)
+}
+@implementation @c public func qk_avx512vnni_add(_ args: UnsafePointer<qk_add_args>!) { add(args) }
 @implementation @c public func qk_avx512vnni_mul(_ args: UnsafePointer<qk_mul_args>!) { mulTemplate(args) }
 @implementation @c public func qk_avx512vnni_lookup(_ args: UnsafePointer<qk_lookup_args>!) { lookupTemplate(args) }
-@implementation @c public func qk_avx512vnni_max_pool(_ args: UnsafePointer<qk_pool_args>!) { maxPoolTemplate(args) }
-@implementation @c public func qk_avx512vnni_average_pool(_ args: UnsafePointer<qk_pool_args>!) {
-  averagePoolTemplate(args)
-}
-@implementation @c public func qk_avx512vnni_window_sum(_ args: UnsafePointer<qk_pool_args>!) {
-  windowSumTemplate(args)
-}
+@implementation @c public func qk_avx512vnni_max_pool(_ args: UnsafePointer<qk_pool_args>!) { maxPool(args) }
+@implementation @c public func qk_avx512vnni_average_pool(_ args: UnsafePointer<qk_pool_args>!) { averagePool(args) }
+@implementation @c public func qk_avx512vnni_window_sum(_ args: UnsafePointer<qk_pool_args>!) { windowSum(args) }

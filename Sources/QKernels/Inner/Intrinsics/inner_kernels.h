@@ -10,6 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Copies between memories that do not overlap. Swift's own copies allow for overlap, and small C libraries move what may
+ * overlap byte by byte. */
+static inline void qk_copy(void *destination, const void *source, size_t count) {
+  __builtin_memcpy(destination, source, count);
+}
+
 /* Requantization of the output channels; every array is padded to whole channel blocks (multiplier 0 in the padding). */
 typedef struct {
   const int32_t *bias;       /* bias with the input zero point folded in: b - inputZeroPoint * sum(w) */
@@ -60,6 +66,22 @@ typedef struct {
   int8_t *output;
   int32_t outputStride;
 } qk_depthwise_args;
+
+/* depthwise3x3: a whole image under a window of 3 x 3 with dilation 1, without copies of padded rows. The values are those
+ * of depthwise with nine taps, where a tap outside the input has the value inputZeroPoint. An optional primitive: a set
+ * without it is given depthwise.
+ *   tap(y, x, t) = input[y * strideHeight - padTop + t / 3][x * strideWidth - padLeft + t % 3] */
+typedef struct {
+  const int8_t *input; /* [height][width][channelCount] */
+  int32_t height, width;
+  int32_t channelCount; /* a multiple of 4 */
+  int32_t strideHeight, strideWidth, padTop, padLeft;
+  int32_t outputHeight, outputWidth;
+  int32_t inputZeroPoint;
+  const int8_t *weights; /* as for depthwise: [ceil(channelCount / 16)][3][16][4] */
+  qk_channel_quantization quantization;
+  int8_t *output; /* [outputHeight][outputWidth][channelCount] */
+} qk_depthwise3x3_args;
 
 /* add: count elements of a + b, each input rescaled to a common scale first; a step of 0 repeats one element.
  * A subtraction has a negative bMultiplier: b is requantized with its magnitude, then subtracted (a negative factor would
@@ -124,11 +146,13 @@ typedef struct {
 QK_DECLARE_INNER_SET(scalar)
 #if defined(__x86_64__)
 QK_DECLARE_INNER_SET(avx512vnni)
+void qk_avx512vnni_depthwise3x3(const qk_depthwise3x3_args *args);
 QK_DECLARE_INNER_SET(avxvnni)
 QK_DECLARE_INNER_SET(avx2)
 QK_DECLARE_INNER_SET(sse)
 #elif defined(__aarch64__)
 QK_DECLARE_INNER_SET(neondot)
+void qk_neondot_depthwise3x3(const qk_depthwise3x3_args *args);
 QK_DECLARE_INNER_SET(neon)
 #elif defined(__arm__) && defined(__ARM_FEATURE_DSP)
 QK_DECLARE_INNER_SET(cortexmdsp)

@@ -115,6 +115,8 @@ QK_INLINE __m512i qk512_unpack_high16(__m512i a, __m512i b) { return _mm512_unpa
 QK_INLINE __m512i qk512_repeat128(__m128i a) { return _mm512_broadcast_i32x4(a); }
 QK_INLINE __m512i qk512_dpbusd(__m512i acc, __m512i u, __m512i s) { return _mm512_dpbusd_epi32(acc, u, s); }
 QK_INLINE __m512i qk512_odd(__m512i a) { return _mm512_srli_epi64(a, 32); }
+/* The odd lanes moved down, by a shuffle, of which more can run at a time than of shifts; the odd lanes stay. */
+QK_INLINE __m512i qk512_odd_shuffled(__m512i a) { return _mm512_shuffle_epi32(a, _MM_PERM_DDBB); }
 /* (a * m + 2^30) >> 31 of each lane, modd = the odd lanes of m moved down. */
 QK_INLINE __m512i qk512_high_multiply(__m512i a, __m512i m, __m512i modd) {
   const __m512i nudge = _mm512_set1_epi64(1ll << 30);
@@ -152,6 +154,38 @@ QK_INLINE __m512i qk512_join4(__m128i a, __m128i b, __m128i c, __m128i d) {
 }
 QK_INLINE __m512i qk512_permute8(__m512i index, __m512i v) { return _mm512_permutexvar_epi8(index, v); }
 QK_INLINE __m512i qk512_permute8x2(__m512i a, __m512i index, __m512i b) { return _mm512_permutex2var_epi8(a, index, b); }
+/* offset may leave the object: bytes whose bit of mask is 0 come from fill, and their memory is not touched. */
+QK_INLINE __m512i qk512_load_masked(__m512i fill, uint64_t mask, const void *p, int64_t offset) {
+  return _mm512_mask_loadu_epi8(fill, (__mmask64)mask, (const void *)((uintptr_t)p + (uintptr_t)offset));
+}
+QK_INLINE void qk512_store_masked(void *p, uint64_t mask, __m512i v) { _mm512_mask_storeu_epi8(p, (__mmask64)mask, v); }
+/* The signed product of the even words, 64 bits each. */
+QK_INLINE __m512i qk512_mul_even(__m512i a, __m512i b) { return _mm512_mul_epi32(a, b); }
+QK_INLINE __m512i qk512_set1_64(int64_t x) { return _mm512_set1_epi64(x); }
+QK_INLINE __m512i qk512_add64(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
+QK_INLINE __m512i qk512_shift_left_each64(__m512i a, __m512i n) { return _mm512_sllv_epi64(a, n); }
+QK_INLINE __m512i qk512_shift_right_each64(__m512i a, __m512i n) { return _mm512_srav_epi64(a, n); }
+/* The even words of a and the odd words of b. */
+QK_INLINE __m512i qk512_even_odd(__m512i a, __m512i b) { return _mm512_mask_blend_epi32(0xAAAA, a, b); }
+/* Words of 16 bits, saturated to unsigned bytes. */
+QK_INLINE __m512i qk512_packus16(__m512i a, __m512i b) { return _mm512_packus_epi16(a, b); }
+QK_INLINE __m512i qk512_min_u8(__m512i a, __m512i b) { return _mm512_min_epu8(a, b); }
+QK_INLINE __m512i qk512_add8(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
+QK_INLINE __m512i qk512_shift_right_logical(__m512i a, int32_t n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
+QK_INLINE __m512i qk512_max8(__m512i a, __m512i b) { return _mm512_max_epi8(a, b); }
+/* a * m >> n of each unsigned lane, for results below 2^32; m fills 64-bit lanes. */
+QK_INLINE __m512i qk512_high_quotient(__m512i a, __m512i m, int32_t n) {
+  const __m128i count = _mm_cvtsi32_si128(n);
+  const __m512i even = _mm512_srl_epi64(_mm512_mul_epu32(a, m), count);
+  const __m512i odd = _mm512_srl_epi64(_mm512_mul_epu32(_mm512_srli_epi64(a, 32), m), count);
+  return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+}
+/* Whether a lane of a, b, c or d has none of the bits of mask. */
+QK_INLINE int qk512_any_clear(__m512i a, __m512i b, __m512i c, __m512i d, __m512i mask) {
+  const __mmask16 ab = _mm512_testn_epi32_mask(a, mask) | _mm512_testn_epi32_mask(b, mask);
+  return (ab | _mm512_testn_epi32_mask(c, mask) | _mm512_testn_epi32_mask(d, mask)) != 0;
+}
+QK_INLINE __m512i qk512_or(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
 #endif
 #if defined(__AVX2__) && !defined(__AVX512F__)
 QK_INLINE __m256i qk256_set1(int32_t x) { return _mm256_set1_epi32(x); }
@@ -227,7 +261,15 @@ QK_INLINE void qk256_store_first32(void *p, __m256i v, int32_t n) {
 }
 #endif
 #if defined(__AVXVNNI__) && !defined(__AVX512F__)
-QK_INLINE __m256i qk256_dpbusd(__m256i acc, __m256i u, __m256i s) { return _mm256_dpbusd_avx_epi32(acc, u, s); }
+QK_INLINE __m256i qk256_dpbusd(__m256i acc, __m256i u, __m256i s) {
+#if defined(QK_EVEX_DOT)
+  /* The same instruction in the encoding of AVX-512 VNNI, so that the set is tested on processors with only that. */
+  __asm__("%{evex%} vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(u), "x"(s));
+  return acc;
+#else
+  return _mm256_dpbusd_avx_epi32(acc, u, s);
+#endif
+}
 #endif
 #undef QK_INLINE
 #endif

@@ -1,0 +1,20 @@
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+// inner_kernels.h documents these symbols.
+
+import QKernelsIntrinsics
+
+// The C symbols of this set.
+
+@implementation @c public func qk_sse_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
+  matmulTemplate(args, outputBytes: 1)
+}
+@implementation @c public func qk_sse_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
+  matmulTemplate(args, outputBytes: 2)
+}
+@implementation @c public func qk_sse_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) { depthwiseTemplate(args) }
+@implementation @c public func qk_sse_add(_ args: UnsafePointer<qk_add_args>!) { addTemplate(args) }
+@implementation @c public func qk_sse_mul(_ args: UnsafePointer<qk_mul_args>!) { mulTemplate(args) }
+@implementation @c public func qk_sse_lookup(_ args: UnsafePointer<qk_lookup_args>!) { lookupTemplate(args) }
+@implementation @c public func qk_sse_max_pool(_ args: UnsafePointer<qk_pool_args>!) { maxPoolTemplate(args) }
+@implementation @c public func qk_sse_average_pool(_ args: UnsafePointer<qk_pool_args>!) { averagePoolTemplate(args) }
+@implementation @c public func qk_sse_window_sum(_ args: UnsafePointer<qk_pool_args>!) { windowSumTemplate(args) }

@@ -1,0 +1,1 @@
+../Template256/Lanes256.swift

@@ -93,6 +93,9 @@ private struct MatmulLoop {
   let rowGroups: Int
   let pixelStride: Int
   let pixelCount: Int
+  /// What makes the input unsigned: 0 if it is already.
+  let flip: __m512i
+  let isFlipped: Bool
   /// Bytes of packed weights per channel block.
   let blockBytes: Int
   let weights: UnsafePointer<Int8>
@@ -111,6 +114,8 @@ private struct MatmulLoop {
     rowGroups = Int(args.rowGroups)
     pixelStride = Int(args.pixelStride)
     pixelCount = Int(args.pixelCount)
+    isFlipped = args.flipped != 0
+    flip = qk512_set1(args.flipped != 0 ? 0 : Int32(bitPattern: 0x8080_8080))
     blockBytes = Int(args.rowCount) &* Int(args.rowGroups) &* 64
     weights = args.weights
     quantization = args.quantization
@@ -175,10 +180,10 @@ private struct MatmulLoop {
     }
   }
 
-  /// Sums pixels `pixel ..< pixel + MR` of NB blocks.
+  /// Sums pixels `pixel ..< pixel + MR` of NB blocks. `isFlipped` spares an instruction per group and pixel.
   @inline(__always)
   func tile<let MR: Int, let NB: Int>(
-    _ column: Column, _ pixel: Int, _ mr: InlineArray<MR, Void>, _ nb: InlineArray<NB, Void>
+    _ column: Column, _ pixel: Int, _ mr: InlineArray<MR, Void>, _ nb: InlineArray<NB, Void>, isFlipped: Bool = false
   ) {
     var sums = InlineArray<MR, InlineArray<NB, __m512i>>(
       repeating: InlineArray<NB, __m512i>(repeating: qk512_zero()))
@@ -186,7 +191,6 @@ private struct MatmulLoop {
       let start = BlockConstants(column.constants + n &* BlockConstants.byteCount).start
       for m in 0..<MR { sums[m][n] = start }
     }
-    let flip = qk512_set1(Int32(bitPattern: 0x8080_8080))
     var w = weights + column.block &* blockBytes
     var row = 0
     while row < rowCount {
@@ -196,7 +200,8 @@ private struct MatmulLoop {
         var vectors = InlineArray<NB, __m512i>(repeating: qk512_zero())
         for n in 0..<NB { vectors[n] = qk512_load(w + n &* blockBytes) }
         for m in 0..<MR {
-          let input = qk512_flipped4(x + m &* pixelStride, flip)
+          let input =
+            isFlipped ? qk512_broadcast4(x + m &* pixelStride) : qk512_flipped4(x + m &* pixelStride, flip)
           for n in 0..<NB { sums[m][n] = qk512_dpbusd(sums[m][n], input, vectors[n]) }
         }
         w += 64
@@ -228,6 +233,9 @@ private struct MatmulLoop {
         if MR > 4 {
           finishQuad(sums[4][0], sums[5][0], sums[6][0], sums[7][0], column, result + 4 &* outputStride, nb)
         }
+        if MR > 8 {
+          finishQuad(sums[8][0], sums[9][0], sums[10][0], sums[11][0], column, result + 8 &* outputStride, nb)
+        }
       }
       return
     }
@@ -243,7 +251,6 @@ private struct MatmulLoop {
   func addProducts<let NB: Int>(
     _ sums: inout InlineArray<4, __m512i>, _ block: Int, _ pixel: Int, _ nb: InlineArray<NB, Void>
   ) {
-    let flip = qk512_set1(Int32(bitPattern: 0x8080_8080))
     var w = weights + block &* blockBytes
     var row = 0
     while row < rowCount {
@@ -310,8 +317,23 @@ private struct MatmulLoop {
       column.isPlain = column.channelCount >= 16 &* NB && qk512_all_zero(others) != 0
       var pixel = 0
       if pointerStride == 0 {
+        if NB == 1 {
+          // Tiles of 12 pixels unless 8 and 8 remain.
+          while pixelCount &- pixel >= 12, pixelCount &- pixel != 16 {
+            if isFlipped {
+              tile(column, pixel, InlineArray<12, Void>(repeating: ()), nb, isFlipped: true)
+            } else {
+              tile(column, pixel, InlineArray<12, Void>(repeating: ()), nb)
+            }
+            pixel &+= 12
+          }
+        }
         while pixelCount &- pixel >= MR {
-          tile(column, pixel, mr, nb)
+          if NB == 1, isFlipped {
+            tile(column, pixel, mr, nb, isFlipped: true)
+          } else {
+            tile(column, pixel, mr, nb)
+          }
           pixel &+= MR
         }
         if MR > 4, pixelCount &- pixel >= 4 {

@@ -84,7 +84,6 @@ QK_INLINE void qk512_store_quarter0(void *p, __m512i v) { _mm_storeu_si128((__m1
 QK_INLINE void qk512_store_quarter1(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 1)); }
 QK_INLINE void qk512_store_quarter2(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 2)); }
 QK_INLINE void qk512_store_quarter3(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 3)); }
-QK_INLINE __m512i qk512_add64(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
 /* The even lanes of a and b, without sign, multiplied to 64 bits. */
 QK_INLINE __m512i qk512_multiply_unsigned(__m512i a, __m512i b) { return _mm512_mul_epu32(a, b); }
 /* The even or the odd lanes of a as the upper half of words of 64 bits over the lower half of b. */

@@ -45,27 +45,49 @@ private struct LaneChannels {
   let first: Int
   let count: Int
 
-  /// The channel of lanes 16 · quarter + 4 · register and the three after it; `count` is a multiple of 4.
-  @inline(__always) func channel(_ quarter: Int, _ register: Int) -> Int {
-    first &+ (16 &* quarter &+ 4 &* register) % count
-  }
+  @inline(__always) func channel(_ lane: Int) -> Int { lane < count ? first &+ lane : first &+ lane % count }
+}
 
-  /// One word per channel, in the order of register `j` of a quad.
-  @inline(__always) func words(_ p: UnsafePointer<Int32>, _ j: Int) -> __m512i {
+/// How a table of 4 bytes per channel becomes registers.
+private protocol LaneGathering {
+  /// Word i of register `j` of a quad comes from the channel of lane 16 · (i / 4) + 4j + i % 4.
+  static func register(_ lanes: LaneChannels, _ j: Int, _ word: (_ channel: Int) -> UnsafeRawPointer) -> __m512i
+}
+
+/// Four lanes at a time, where they always hold channels that lie side by side: `first` and `count` are multiples of 4.
+private enum GroupedLanes: LaneGathering {
+  @inline(__always)
+  static func register(_ lanes: LaneChannels, _ j: Int, _ word: (_ channel: Int) -> UnsafeRawPointer) -> __m512i {
     qk512_join4(
-      qk128_load(p + channel(0, j)), qk128_load(p + channel(1, j)), qk128_load(p + channel(2, j)),
-      qk128_load(p + channel(3, j)))
+      qk128_load(word(lanes.channel(4 &* j))), qk128_load(word(lanes.channel(4 &* j &+ 16))),
+      qk128_load(word(lanes.channel(4 &* j &+ 32))), qk128_load(word(lanes.channel(4 &* j &+ 48))))
+  }
+}
+
+/// Lane by lane.
+private enum SingleLanes: LaneGathering {
+  @inline(__always)
+  static func register(_ lanes: LaneChannels, _ j: Int, _ word: (_ channel: Int) -> UnsafeRawPointer) -> __m512i {
+    var words = InlineArray<16, Int32>(repeating: 0)
+    for i in 0..<16 {
+      words[i] = word(lanes.channel((i &>> 2) &* 16 &+ 4 &* j &+ (i & 3))).loadUnaligned(as: Int32.self)
+    }
+    return withUnsafePointer(to: &words) { qk512_load(UnsafeRawPointer($0)) }
+  }
+}
+
+extension LaneGathering {
+  /// One word per channel, in the order of register `j` of a quad.
+  @inline(__always) static func words(_ lanes: LaneChannels, _ p: UnsafePointer<Int32>, _ j: Int) -> __m512i {
+    register(lanes, j) { (channel: Int) in UnsafeRawPointer(p + channel) }
   }
 
   /// The weights of tap group `group`, in the order of register `j` of a quad.
-  @inline(__always) func weights(_ p: UnsafePointer<Int8>, _ group: Int, _ j: Int) -> __m512i {
-    qk512_join4(
-      qk128_load(p + place(channel(0, j), group)), qk128_load(p + place(channel(1, j), group)),
-      qk128_load(p + place(channel(2, j), group)), qk128_load(p + place(channel(3, j), group)))
-  }
-
-  @inline(__always) private func place(_ channel: Int, _ group: Int) -> Int {
-    (channel / 16 &* 3 &+ group) &* 64 &+ channel % 16 &* 4
+  @inline(__always)
+  static func weights(_ lanes: LaneChannels, _ p: UnsafePointer<Int8>, _ group: Int, _ j: Int) -> __m512i {
+    register(lanes, j) { (channel: Int) in
+      UnsafeRawPointer(p + ((channel / 16 &* 3 &+ group) &* 64 &+ channel % 16 &* 4))
+    }
   }
 }
 
@@ -82,20 +104,24 @@ private struct BlockTable {
   @inline(__always) func factor(_ j: Int) -> UnsafeMutablePointer<__m512i> { entries + (16 &+ 6 &* j) }
 
   /// Fills the table; returns whether ``Rectified`` serves.
-  func fill(_ lanes: LaneChannels, _ weights: UnsafePointer<Int8>, _ q: qk_channel_quantization) -> Bool {
+  func fill<Gathering: LaneGathering>(
+    _ lanes: LaneChannels, _ weights: UnsafePointer<Int8>, _ q: qk_channel_quantization, _: Gathering.Type
+  ) -> Bool {
     var isRectified = q.outputMin == q.outputZeroPoint
     for j in 0..<4 {
-      let start = qk512_sub(lanes.words(q.bias, j), qk512_shift_left(lanes.words(q.weightSums, j), 7))
+      let start = qk512_sub(
+        Gathering.words(lanes, q.bias, j), qk512_shift_left(Gathering.words(lanes, q.weightSums, j), 7))
       entries[j] = start
       // Taps 0 1 2 3 · 4 5 6 7 · 8 - - - become 0 1 2 · 3 4 5 · 6 7 8.
-      let x = lanes.weights(weights, 0, j), y = lanes.weights(weights, 1, j), z = lanes.weights(weights, 2, j)
+      let x = Gathering.weights(lanes, weights, 0, j), y = Gathering.weights(lanes, weights, 1, j),
+        z = Gathering.weights(lanes, weights, 2, j)
       let three = qk512_set1(0xFF_FFFF)
       entries[4 &+ j] = qk512_and(x, three)
       entries[8 &+ j] = qk512_and(qk512_or(qk512_shift_right_logical(x, 24), qk512_shift_left(y, 8)), three)
       entries[12 &+ j] = qk512_or(
         qk512_shift_right_logical(y, 16), qk512_shift_left(qk512_and(z, qk512_set1(0xFF)), 16))
-      factor(j)[0] = lanes.words(q.multiplier, j)
-      factor(j)[1] = lanes.words(q.shift, j)
+      factor(j)[0] = Gathering.words(lanes, q.multiplier, j)
+      factor(j)[1] = Gathering.words(lanes, q.shift, j)
       isRectified =
         isRectified && qk512_all_positive(qk512_sub(qk512_zero(), factor(j)[1])) != 0
         && qk512_all_positive(qk512_add(start, qk512_set1(1 << 30))) != 0
@@ -271,13 +297,14 @@ private struct PairedTaps: ColumnTaps {
 /// Fills in the permutations of ``PairedTaps``: pixels 0, 2, 4 ... and 1, 3, 5 ... of two registers of `pixels` each.
 private func fillPairs(_ table: UnsafeMutableRawPointer, pixels: Int, channels: Int) {
   let bytes = table.assumingMemoryBound(to: UInt8.self)
-  for lane in 0..<pixels &* channels {
-    let pixel = lane / channels &* 2, channel = lane % channels
+  for pixel in 0..<pixels {
     for odd in 0..<2 {
       // Bit 6 selects the second register.
-      let column = pixel &+ odd
+      let column = 2 &* pixel &+ odd
       let place = column >= pixels ? 64 &+ (column &- pixels) &* channels : column &* channels
-      bytes[64 &* odd &+ lane] = UInt8(truncatingIfNeeded: place &+ channel)
+      for channel in 0..<channels {
+        bytes[64 &* odd &+ pixel &* channels &+ channel] = UInt8(truncatingIfNeeded: place &+ channel)
+      }
     }
   }
 }
@@ -402,9 +429,11 @@ func depthwise3x3(_ args: qk_depthwise3x3_args) {
       while first < channels {
         // The last 64 channels may in part be computed twice.
         let lanes = LaneChannels(first: min(first, channels &- count), count: count)
-        columns.run(
-          lanes, table, UnsafePointer(pairTable),
-          isRectified: table.fill(lanes, args.weights, args.quantization))
+        let isRectified =
+          lanes.first % 4 == 0 && count % 4 == 0
+          ? table.fill(lanes, args.weights, args.quantization, GroupedLanes.self)
+          : table.fill(lanes, args.weights, args.quantization, SingleLanes.self)
+        columns.run(lanes, table, UnsafePointer(pairTable), isRectified: isRectified)
         first &+= 64
       }
     }

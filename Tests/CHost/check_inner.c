@@ -491,6 +491,7 @@ int main(int argc, char **argv) {
       bench_depthwise3x3(48, 48, 24, 1, low);
       bench_depthwise3x3(48, 48, 3, 1, low);
       bench_depthwise3x3(16, 16, 8, 2, low);
+      bench_depthwise3x3(4, 4, 3, 1, low);
     }
 #endif
     bench_depthwise("depthwise 3x3 64, 125 pixels", 9, 125, 64);

@@ -48,46 +48,57 @@ private struct LaneChannels {
   @inline(__always) func channel(_ lane: Int) -> Int { lane < count ? first &+ lane : first &+ lane % count }
 }
 
-/// How a table of 4 bytes per channel becomes registers.
+/// How tables of 4 bytes per channel become registers. Word i of register `j` of a quad belongs to lane
+/// 16 · (i / 4) + 4j + i % 4.
 private protocol LaneGathering {
-  /// Word i of register `j` of a quad comes from the channel of lane 16 · (i / 4) + 4j + i % 4.
-  static func register(_ lanes: LaneChannels, _ j: Int, _ word: (_ channel: Int) -> UnsafeRawPointer) -> __m512i
+  /// One word per channel.
+  static func words(_ lanes: LaneChannels, _ p: UnsafePointer<Int32>, _ j: Int) -> __m512i
+  /// The weights of tap group `group`.
+  static func weights(_ lanes: LaneChannels, _ p: UnsafePointer<Int8>, _ group: Int, _ j: Int) -> __m512i
 }
 
 /// Four lanes at a time, where they always hold channels that lie side by side: `first` and `count` are multiples of 4.
 private enum GroupedLanes: LaneGathering {
-  @inline(__always)
-  static func register(_ lanes: LaneChannels, _ j: Int, _ word: (_ channel: Int) -> UnsafeRawPointer) -> __m512i {
+  @inline(__always) static func words(_ lanes: LaneChannels, _ p: UnsafePointer<Int32>, _ j: Int) -> __m512i {
     qk512_join4(
-      qk128_load(word(lanes.channel(4 &* j))), qk128_load(word(lanes.channel(4 &* j &+ 16))),
-      qk128_load(word(lanes.channel(4 &* j &+ 32))), qk128_load(word(lanes.channel(4 &* j &+ 48))))
+      qk128_load(p + lanes.channel(4 &* j)), qk128_load(p + lanes.channel(4 &* j &+ 16)),
+      qk128_load(p + lanes.channel(4 &* j &+ 32)), qk128_load(p + lanes.channel(4 &* j &+ 48)))
+  }
+
+  @inline(__always)
+  static func weights(_ lanes: LaneChannels, _ p: UnsafePointer<Int8>, _ group: Int, _ j: Int) -> __m512i {
+    qk512_join4(
+      four(lanes, p, group, 4 &* j), four(lanes, p, group, 4 &* j &+ 16), four(lanes, p, group, 4 &* j &+ 32),
+      four(lanes, p, group, 4 &* j &+ 48))
+  }
+
+  @inline(__always)
+  private static func four(_ lanes: LaneChannels, _ p: UnsafePointer<Int8>, _ group: Int, _ lane: Int) -> __m128i {
+    let channel = lanes.channel(lane)
+    return qk128_load(p + ((channel / 16 &* 3 &+ group) &* 64 &+ channel % 16 &* 4))
   }
 }
 
 /// Lane by lane.
 private enum SingleLanes: LaneGathering {
-  @inline(__always)
-  static func register(_ lanes: LaneChannels, _ j: Int, _ word: (_ channel: Int) -> UnsafeRawPointer) -> __m512i {
-    var words = InlineArray<16, Int32>(repeating: 0)
-    for i in 0..<16 {
-      words[i] = word(lanes.channel((i &>> 2) &* 16 &+ 4 &* j &+ (i & 3))).loadUnaligned(as: Int32.self)
-    }
-    return withUnsafePointer(to: &words) { qk512_load(UnsafeRawPointer($0)) }
+  /// The channels of the lanes; the quotient by the reciprocal is exact for 64 lanes.
+  @inline(__always) private static func channels(_ lanes: LaneChannels, _ j: Int) -> __m512i {
+    let index = qk512_interleaved_lanes(Int32(truncatingIfNeeded: 4 &* j))
+    let count = Int32(truncatingIfNeeded: lanes.count)
+    let quotient = qk512_shift_right(qk512_mul(index, qk512_set1(65536 / count &+ 1)), 16)
+    let channel = qk512_sub(index, qk512_mul(quotient, qk512_set1(count)))
+    return qk512_add(channel, qk512_set1(Int32(truncatingIfNeeded: lanes.first)))
   }
-}
 
-extension LaneGathering {
-  /// One word per channel, in the order of register `j` of a quad.
   @inline(__always) static func words(_ lanes: LaneChannels, _ p: UnsafePointer<Int32>, _ j: Int) -> __m512i {
-    register(lanes, j) { (channel: Int) in UnsafeRawPointer(p + channel) }
+    qk512_gather(p, channels(lanes, j))
   }
 
-  /// The weights of tap group `group`, in the order of register `j` of a quad.
   @inline(__always)
   static func weights(_ lanes: LaneChannels, _ p: UnsafePointer<Int8>, _ group: Int, _ j: Int) -> __m512i {
-    register(lanes, j) { (channel: Int) in
-      UnsafeRawPointer(p + ((channel / 16 &* 3 &+ group) &* 64 &+ channel % 16 &* 4))
-    }
+    let channel = channels(lanes, j)
+    let block = qk512_mul(qk512_shift_right(channel, 4), qk512_set1(48))
+    return qk512_gather(p + 64 &* group, qk512_add(block, qk512_and(channel, qk512_set1(15))))
   }
 }
 

@@ -15,8 +15,10 @@ build:
 demo: build
 	Scripts/demo.sh $(BUILD)/qcli $(DIGITS)
 
-test:
+# The closing line is the Swift tests'.
+test: build
 	$(SWIFT) build --build-tests
+	Scripts/test-c-host $(BUILD)/qcli
 	$(SWIFT) test --skip-build
 
 test-full:
@@ -29,13 +31,20 @@ asan:
 tsan:
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
 
-# The oracle folder holds real int8 models; BENCH_MODELS names others.
+# The oracle folder holds real int8 models, with the float network for ONNX Runtime after the colon where there is one;
+# BENCH_MODELS names others.
 ORACLE ?= $(or $(QK_ORACLE),../shared/oracle)
-BENCH_MODELS ?= $(wildcard $(addprefix $(ORACLE)/models/,ad01_int8.tflite kws_ref_model.tflite pretrainedResnet_quant.tflite trained_lstm_int8.tflite))
+BENCH_MODELS ?= $(if $(wildcard $(ORACLE)/models),$(addprefix $(ORACLE)/models/,ad01_int8.tflite:$(ORACLE)/models/ad01_fp32.onnx \
+  kws_ref_model.tflite:$(ORACLE)/models/kws_ref_model_float32.onnx \
+  pretrainedResnet_quant.tflite:$(ORACLE)/models/pretrainedResnet.onnx trained_lstm_int8.tflite))
 
-bench: build
-	test -x build/venv/bin/python || (python3 -m venv build/venv && build/venv/bin/pip install -q -r Scripts/requirements-benchmark.txt)
+bench: build build/venv/ready
 	build/venv/bin/python Scripts/benchmark-peers.py $(BUILD)/qcli $(BENCH_MODELS)
+
+build/venv/ready: Scripts/requirements-benchmark.txt
+	python3 -m venv build/venv
+	build/venv/bin/pip install -q -r Scripts/requirements-benchmark.txt
+	touch $@
 
 # The static library for C programs: build/TARGET/libqkernels.a, qkernels.h, qkernels.pc. TARGET is one of x86_64-linux
 # aarch64-linux armv7em armv6m riscv64 riscv32, CPU the processor of a bare-metal target; see the script.

@@ -3,14 +3,16 @@
 
 Prints medians in microseconds and the ratios peer / qcli. It judges nothing.
 
-    benchmark-peers.py QCLI [--rounds N] MODEL.tflite [MODEL.onnx ...]
+    benchmark-peers.py QCLI [--rounds N] MODEL.tflite[:FLOAT.onnx] ...
 
-An int8 .tflite runs in LiteRT as it is. ONNX Runtime gets it only if a quantized .onnx stands beside it. A float model is
-skipped: the comparison is of int8 with int8.
+An int8 .tflite runs in LiteRT as it is. ONNX Runtime has no reader for it: it gets the float .onnx of the same network, if
+one is named, quantized by its own tool (QDQ, per channel, int8). A float .tflite is skipped: the comparison is of int8 with
+int8. LiteRT and ONNX Runtime are called from Python; the call itself is part of their time.
 """
 
 import argparse
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -20,6 +22,7 @@ import time
 
 import numpy
 
+logging.disable(logging.WARNING)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
@@ -51,17 +54,40 @@ def litert(path, rng):
     return interpreter.invoke
 
 
-def onnxruntime(path, rng):
+def onnxruntime(path, folder, rng):
     import onnxruntime as ort
+    from onnxruntime import quantization
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    feed = {
-        i.name: rng.standard_normal([d if isinstance(d, int) else 1 for d in i.shape]).astype(numpy.float32)
-        for i in session.get_inputs()
-    }
-    return lambda: session.run(None, feed)
+    def feed(session):
+        return {
+            i.name: rng.standard_normal([d if isinstance(d, int) else 1 for d in i.shape]).astype(numpy.float32)
+            for i in session.get_inputs()
+        }
+
+    def make_session(path):
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    class Samples(quantization.CalibrationDataReader):
+        """Random inputs: the speed does not depend on the ranges."""
+
+        def __init__(self):
+            session = make_session(path)
+            self.samples = iter([feed(session) for _ in range(4)])
+
+        def get_next(self):
+            return next(self.samples, None)
+
+    prepared, quantized = os.path.join(folder, "prepared.onnx"), os.path.join(folder, "quantized.onnx")
+    quantization.quant_pre_process(path, prepared)
+    quantization.quantize_static(
+        prepared, quantized, Samples(), per_channel=True, quant_format=quantization.QuantFormat.QDQ,
+        activation_type=quantization.QuantType.QInt8, weight_type=quantization.QuantType.QInt8)
+    session = make_session(quantized)
+    inputs = feed(session)
+    return lambda: session.run(None, inputs)
 
 
 def is_integer(path):
@@ -79,7 +105,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     print(f"{'model':32} {'qcli us':>10} {'LiteRT us':>10} {'ratio':>6} {'ORT us':>10} {'ratio':>6}")
-    for path in arguments.models:
+    for model in arguments.models:
+        path, _, source = model.partition(":")
         if not is_integer(path):
             print(f"{os.path.basename(path):32} skipped: a float model")
             continue
@@ -88,13 +115,12 @@ def main():
             compiled = os.path.join(folder, "model.qkm")
             subprocess.run([arguments.qcli, "quantize", path, "-o", compiled], check=True, stdout=subprocess.DEVNULL)
             peers = {"litert": litert(path, rng)}
-            quantized = path.removesuffix(".tflite") + "_int8.onnx"
-            if os.path.exists(quantized):
-                peers["ort"] = onnxruntime(quantized, rng)
+            if source:
+                peers["ort"] = onnxruntime(source, folder, rng)
             ours, theirs = [], {name: [] for name in peers}
             for _ in range(arguments.rounds):
                 result = subprocess.run(
-                    [arguments.qcli, "bench", compiled, "--runs", "2000", "--json"], check=True, capture_output=True)
+                    [arguments.qcli, "bench", compiled, "--json"], check=True, capture_output=True)
                 ours.append(json.loads(result.stdout)["median_us"])
                 for name, function in peers.items():
                     theirs[name].append(median_of(function))

@@ -1,6 +1,6 @@
 # The emulated targets of test-cross, count-instructions and size-table; to be sourced.
 
-cross_targets=(aarch64-a76 aarch64-a53 cortex-m4 cortex-m7 cortex-m55 cortex-m0 riscv64 riscv32)
+cross_targets=(x86_64-haswell x86_64-nehalem aarch64-a76 aarch64-a53 cortex-m4 cortex-m7 cortex-m55 cortex-m0 riscv64 riscv32)
 
 # use_target TARGET: sets
 #   library, cpu   the arguments of build-static-library
@@ -17,6 +17,12 @@ use_target() {
       compiler=(cc)
       platform=$host/platform_linux.c
       emulator=(env)
+      ;;
+    x86_64-*)
+      library=x86_64-linux emulation=user
+      compiler=(x86_64-linux-gnu-gcc -static)
+      platform=$host/platform_linux.c
+      emulator=(qemu-x86_64 -cpu "$(tr '[:lower:]' '[:upper:]' <<< "${1:7:1}")${1:8}")
       ;;
     aarch64-*)
       library=aarch64-linux emulation=user

@@ -235,6 +235,11 @@ static void check_elementwise(int32_t count, int kind) {
                      .bMultiplier = between(1 << 30, INT32_MAX) * (next() & 1 ? 1 : -1), .bShift = between(-8, 0),
                      .outputMultiplier = between(1 << 30, INT32_MAX), .outputShift = between(-21, -15),
                      .outputZeroPoint = between(-128, 127), .outputMin = -128, .outputMax = between(0, 127)};
+    if (kind == 0) { /* as in real layers: the operand of the larger scale has a factor of one half, now and then both */
+      uint32_t half = next() % 3;
+      if (half != 1) a.aMultiplier = 1 << 30, a.aShift = 0;
+      if (half != 0) a.bMultiplier = 1 << 30, a.bShift = 0;
+    }
     if (kind == 2) { /* halves of integers at full resolution: a negated factor would round them the other way */
       a.leftShift = a.aShift = a.bShift = 0;
       a.outputShift = 1;

@@ -159,6 +159,11 @@ static int add(void) {
   args.bMultiplier = between(0, 2) == 0 ? 1 << 30 : between(1 << 30, INT32_MAX);
   args.aShift = odd ? between(-31, 2) : between(-6, 0);
   args.bShift = odd ? between(-31, 2) : between(-6, 0);
+  /* As models have it: the input with the larger scale, or both, is scaled by a half. */
+  int exact = between(0, 5);
+  if (exact < 3) args.leftShift = 20;
+  if (exact == 0 || exact == 2) args.aMultiplier = 1 << 30, args.aShift = 0;
+  if (exact == 1 || exact == 2) args.bMultiplier = 1 << 30, args.bShift = 0;
   if (between(0, 4) == 0) args.bMultiplier = -args.bMultiplier;
   args.outputMultiplier = between(1 << 30, INT32_MAX);
   args.outputShift = between(-20, odd ? 0 : -15);

@@ -1,9 +1,9 @@
 /* Runs all samples of an array through one model on several threads at once, each with an arena and state of its own, and
  * compares every output with the expected arrays bit by bit.
  *
- *   threads THREADS MODEL.qkm INPUT.npy EXPECTED.npy [ISA]
+ *   threads THREADS MODEL.qkm INPUT.npy EXPECTED.npy [ISA [SAMPLES]]
  *
- * Inside the library's functions, malloc, free and the like abort. Exits with 0 when all is equal. */
+ * ISA is the instruction set, SAMPLES a smaller number of them. Inside the library's functions, malloc, free and the like abort. Exits with 0 when all is equal. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -132,10 +132,10 @@ int main(int argc, char **argv) {
   qk_context context;
   pthread_t threads[64];
   void *result;
-  if (argc < 5 || argc > 6) fail("usage", "threads THREADS MODEL.qkm INPUT.npy EXPECTED.npy [ISA]");
+  if (argc < 5 || argc > 7) fail("usage", "threads THREADS MODEL.qkm INPUT.npy EXPECTED.npy [ISA [SAMPLES]]");
   thread_count = atoi(argv[1]);
   if (thread_count < 1 || thread_count > 64) fail(argv[1], "1 ... 64 threads");
-  isa = argc == 6 ? argv[5] : NULL;
+  isa = argc > 5 ? argv[5] : NULL;
   model = map_file(argv[2], &size);
   inside = 1;
   qk_status status = qk_model_verify(model, size);
@@ -154,6 +154,7 @@ int main(int argc, char **argv) {
   }
   samples = sample_count(given, &input);
   if (samples == 0 || samples != sample_count(wanted, &output)) fail(argv[4], "another number of samples");
+  if (argc > 6 && (size_t)atoi(argv[6]) < samples) samples = (size_t)atoi(argv[6]);
   free(arena);
   free(state);
 

@@ -71,11 +71,12 @@ import QKernelsIntrinsics
         if features.avx512VNNI { return .avx512VNNI }
         if features.avxVNNI { return .avxVNNI }
         if features.avx2 { return .avx2 }
-        if features.sse { return .sse }
+        return features.sse ? .sse : .scalar
       #elseif arch(arm64) && !QK_SCALAR_ONLY
         return hasDotProduct ? .neonDot : .neon
+      #else
+        return .scalar
       #endif
-      return .scalar
     }
   }
 

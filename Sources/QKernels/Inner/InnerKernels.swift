@@ -66,7 +66,7 @@ import QKernelsIntrinsics
             matmul: qk_neondot_matmul, matmul16: qk_neondot_matmul16, depthwise: qk_neondot_depthwise,
             add: qk_neondot_add, mul: qk_neondot_mul,
             lookup: qk_neondot_lookup, max_pool: qk_neondot_max_pool, average_pool: qk_neondot_average_pool,
-            window_sum: qk_neondot_window_sum))
+            window_sum: qk_neondot_window_sum), depthwise3x3: qk_neondot_depthwise3x3)
       }
       static var neon: InnerKernels {
         InnerKernels(

@@ -1,3 +1,5 @@
+import QKernelsIntrinsics
+
 /// A window that slides over the two spatial axes of an NHWC tensor: sizes, steps and what lies before the input.
 ///
 /// Output pixel (oy, ox) sees input rows `oy * strideHeight - padTop + ky * dilationHeight` and the columns alike. What lies
@@ -183,8 +185,7 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
     if layout.pixelElements == channels {
       let count = min(width &* channels, available)
       // A typed copy would become a loop over elements where code is optimized for size.
-      UnsafeMutableRawPointer(destination + left).copyMemory(
-        from: source, byteCount: max(count, 0) &* MemoryLayout<Element>.stride)
+      qk_copy(destination + left, source, max(count, 0) &* MemoryLayout<Element>.stride)
       return
     }
     let repeats = layout.pixelElements / channels

@@ -3,9 +3,22 @@ public struct ResizeOp: Sendable, Equatable {
   /// How values are computed.
   public enum Mode: Sendable, Equatable { case nearest, bilinear }
   /// How an output coordinate becomes an input coordinate (ONNX's names; TFLite: asymmetric, or as its flags say).
-  public enum Coordinates: Sendable, Equatable { case asymmetric, halfPixel, pytorchHalfPixel, alignCorners }
+  public enum Coordinates: Sendable, Equatable {
+    case asymmetric, halfPixel, halfPixelSymmetric, pytorchHalfPixel, alignCorners, cropAndResize
+  }
   /// How a nearest coordinate is rounded.
   public enum Rounding: Sendable, Equatable { case floor, ceil, roundPreferFloor, roundPreferCeil }
+  /// A part of an axis, from the middle of its first element (0) to that of its last (1); backwards if it ends first.
+  public struct Part: Sendable, Equatable {
+    /// Where it begins and ends, both in 0...1.
+    public var start: Float, end: Float
+    /// From `start` to `end`.
+    public init(start: Float = 0, end: Float = 1) {
+      self.start = start
+      self.end = end
+    }
+    func position(at share: Double) -> Double { Double(start) + (Double(end) - Double(start)) * share }
+  }
   /// Nearest or bilinear.
   public var mode: Mode
   /// Where an output element lies in the input.
@@ -16,6 +29,8 @@ public struct ResizeOp: Sendable, Equatable {
   public var outputHeight: Int, outputWidth: Int
   /// Input coordinate = output coordinate / scale where the source gave scales; nil: output size / input size.
   public var scaleHeight: Float?, scaleWidth: Float?
+  /// What `cropAndResize` resizes; no other coordinates use it.
+  public var partHeight = Part(), partWidth = Part()
   /// A resize to a known size.
   public init(mode: Mode, coordinates: Coordinates, rounding: Rounding = .floor, outputHeight: Int, outputWidth: Int) {
     self.mode = mode
@@ -37,16 +52,31 @@ extension ResizeOp: GraphOp {
     for case .some(let scale) in [scaleHeight, scaleWidth] {
       try operands.require(scale.isFinite && scale > 0, "scale \(scale) is not positive")
     }
+    for part in [partHeight, partWidth] {
+      try operands.require(
+        (0...1).contains(part.start) && (0...1).contains(part.end), "part \(part.start)...\(part.end) is not in 0...1")
+    }
     return [try operands.result([input[0], outputHeight, outputWidth, input[3]])]
   }
 
-  /// The two input elements along one axis between which each output element lies, and the share of the second.
-  ///
+  /// The two input elements along one axis between which an output element lies, and the share of the second.
+  typealias Tap = (first: Int, second: Int, share: Double)
+
+  /// The taps of the rows of an input of `height` rows.
+  func rowTaps(_ height: Int) -> [Tap] {
+    taps(input: height, output: outputHeight, scale: scaleHeight, part: partHeight)
+  }
+
+  /// The taps of the columns of an input of `width` columns.
+  func columnTaps(_ width: Int) -> [Tap] {
+    taps(input: width, output: outputWidth, scale: scaleWidth, part: partWidth)
+  }
+
   /// Nearest gives a share of 0. Coordinates are computed in Double; without an explicit scale the sizes are multiplied
   /// before they are divided, so that coordinates that are whole numbers come out as such.
-  func taps(input: Int, output: Int, scale: Float?) -> [(first: Int, second: Int, share: Double)] {
+  private func taps(input: Int, output: Int, scale: Float?, part: Part) -> [Tap] {
     let last = Double(input - 1)
-    // As ONNX has it, corners are aligned to the exact length even if it is not a whole number.
+    // ONNX takes the exact length, even if it is not a whole number and the output ends before.
     let length = scale.map { Double(input) * Double($0) } ?? Double(output)
     return (0..<output).map { index in
       let position = Double(index)
@@ -57,8 +87,13 @@ extension ResizeOp: GraphOp {
         switch coordinates {
         case .asymmetric: scaled(position)
         case .halfPixel: scaled(position + 0.5) - 0.5
+        case .halfPixelSymmetric:
+          // What is cut off is cut off at both ends alike.
+          scaled(position + 0.5) - 0.5 + Double(input) / 2 * (1 - Double(output) / length)
         case .pytorchHalfPixel: output > 1 ? scaled(position + 0.5) - 0.5 : 0
         case .alignCorners: length > 1 ? position * last / (length - 1) : 0
+        case .cropAndResize:
+          last * part.position(at: length > 1 ? position / (length - 1) : 0.5)
         }
       switch mode {
       case .nearest:
@@ -84,8 +119,8 @@ extension ResizeOp: GraphOp {
     let height = input.shape[1]
     let width = input.shape[2]
     let channels = input.shape[3]
-    let rows = taps(input: height, output: outputHeight, scale: scaleHeight)
-    let columns = taps(input: width, output: outputWidth, scale: scaleWidth)
+    let rows = rowTaps(height)
+    let columns = columnTaps(width)
     let output = FloatTensor(shape: [input.shape[0], outputHeight, outputWidth, channels]) { output in
       input.values.withUnsafeBufferPointer { source in
         var position = 0

@@ -36,8 +36,7 @@ extension Graph {
     case .resize(let op):
       isIdentity =
         shape[1] == op.outputHeight && shape[2] == op.outputWidth
-        && op.taps(input: shape[1], output: shape[1], scale: op.scaleHeight).isIdentity
-        && op.taps(input: shape[2], output: shape[2], scale: op.scaleWidth).isIdentity
+        && op.rowTaps(shape[1]).isIdentity && op.columnTaps(shape[2]).isIdentity
     case .binary(let op):
       guard op.activation == .none, node.inputs.count == 2, let second = node.inputs[1] else { return nil }
       let neutral: Float

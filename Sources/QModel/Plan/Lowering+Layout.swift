@@ -98,13 +98,17 @@ extension Lowering {
     let input = try input(node, 0), output = try output(node)
     guard input.type == output.type else { throw unsupportedTypes(input, output) }
     let source = try existing(input.id)
-    let rows = ResizeAxis(op, input: input.shape[1], output: output.shape[1], scale: op.scaleHeight)
-    let columns = ResizeAxis(op, input: input.shape[2], output: output.shape[2], scale: op.scaleWidth)
     let isReference = graph.origin == .quantizedTFLite
+    func axis(_ index: Int, _ taps: [ResizeOp.Tap]) -> ResizeAxis {
+      ResizeAxis(
+        coordinates: op.coordinates, input: input.shape[index], output: output.shape[index],
+        taps: isReference ? nil : taps)
+    }
+    let rows = axis(1, op.rowTaps(input.shape[1])), columns = axis(2, op.columnTaps(input.shape[2]))
     switch op.mode {
     case .nearest:
       let params = ResizeNearestParams(
-        rows: builder.constant(rows.nearest(isReference)), columns: builder.constant(columns.nearest(isReference)))
+        rows: builder.constant(rows.nearest()), columns: builder.constant(columns.nearest()))
       try compute(output, in: input.quantization) { lowering, target in
         lowering.builder.step(.resizeNearest, params, inputs: [source], outputs: [target])
       }
@@ -112,8 +116,8 @@ extension Lowering {
       try require(input, .int8)
       func flat(_ samples: [ResizeSample]) -> [Int32] { samples.flatMap { [$0.lower, $0.upper, $0.fraction] } }
       let params = ResizeBilinearParams(
-        rows: builder.constant(flat(rows.bilinear(isReference))),
-        columns: builder.constant(flat(columns.bilinear(isReference))))
+        rows: builder.constant(flat(rows.bilinear())),
+        columns: builder.constant(flat(columns.bilinear())))
       try compute(output, in: input.quantization) { lowering, target in
         lowering.builder.step(.resizeBilinear, params, inputs: [source], outputs: [target])
       }
@@ -130,27 +134,19 @@ extension Lowering {
 
 /// Where the coordinates of one axis of a resize fall.
 private struct ResizeAxis {
-  let op: ResizeOp
+  let coordinates: ResizeOp.Coordinates
   let input: Int
   let output: Int
-  let scale: Float?
+  /// The float reference's; nil for coordinates as TFLite computes them.
+  let taps: [ResizeOp.Tap]?
 
-  init(_ op: ResizeOp, input: Int, output: Int, scale: Float?) {
-    self.op = op
-    self.input = input
-    self.output = output
-    self.scale = scale
-  }
-
-  /// The input element of each output element.
-  ///
-  /// - Parameter isReference: in float32, as TFLite computes it (GetNearestNeighbor).
-  func nearest(_ isReference: Bool) -> [Int32] {
-    guard isReference else { return op.taps(input: input, output: output, scale: scale).map { Int32($0.first) } }
-    let alignsCorners = op.coordinates == .alignCorners
+  /// The input element of each output element. TFLite computes it in float32 (GetNearestNeighbor).
+  func nearest() -> [Int32] {
+    if let taps { return taps.map { Int32($0.first) } }
+    let alignsCorners = coordinates == .alignCorners
     let scale =
       alignsCorners && output > 1 ? Float(input - 1) / Float(output - 1) : Float(input) / Float(output)
-    let offset: Float = op.coordinates == .halfPixel ? 0.5 : 0
+    let offset: Float = coordinates == .halfPixel ? 0.5 : 0
     return (0..<output).map { index in
       let position = (Float(index) + offset) * scale
       let rounded = alignsCorners ? position.rounded(.toNearestOrAwayFromZero) : position.rounded(.down)
@@ -158,22 +154,21 @@ private struct ResizeAxis {
     }
   }
 
-  /// Between which input elements each output element lies, in 1/1024.
-  ///
-  /// - Parameter isReference: in integers, as TFLite computes it (ResizeBilinearInteger).
-  func bilinear(_ isReference: Bool) -> [ResizeSample] {
-    guard isReference else {
-      return op.taps(input: input, output: output, scale: scale).map { tap in
+  /// Between which input elements each output element lies, in 1/1024. TFLite computes it in integers
+  /// (ResizeBilinearInteger).
+  func bilinear() -> [ResizeSample] {
+    if let taps {
+      return taps.map { tap in
         ResizeSample(
           lower: Int32(tap.first), upper: Int32(tap.second), fraction: Int32((tap.share * 1024).rounded()))
       }
     }
-    let alignsCorners = op.coordinates == .alignCorners && output > 1
+    let alignsCorners = coordinates == .alignCorners && output > 1
     let scale =
       alignsCorners
       ? (1024 * (input - 1) + (output - 1) / 2) / (output - 1) : (1024 * input + output / 2) / output
     return (0..<output).map { index in
-      let position = op.coordinates == .halfPixel ? index * scale + scale / 2 - 512 : index * scale
+      let position = coordinates == .halfPixel ? index * scale + scale / 2 - 512 : index * scale
       let lower = max(position / 1024, 0), upper = min((position + 1023) / 1024, input - 1)
       return ResizeSample(lower: Int32(lower), upper: Int32(upper), fraction: Int32(position - 1024 * lower))
     }

@@ -114,32 +114,100 @@ public final class Session {
 
 // Values in and out, in the source model's order of axes.
 extension Session {
-  /// Quantizes real values into model input `index`.
+  /// Quantizes real values into model input `index`, each as ``TensorInfo/quantized(_:)`` says.
   ///
   /// - Parameter values: as many as the input has elements, in the source model's order of axes.
   public func setInput(_ index: Int, quantizing values: UnsafeBufferPointer<Float>) {
     let info = inputs[index]
     precondition(values.count == info.elementCount, "the values do not fill the input")
-    write(info) { info.quantized(values[$0]) }
+    switch info.type {
+    case .int8:
+      let form = SmallQuantization<Int8>(info)
+      write(info) { form.quantized(values[$0]) }
+    case .int16:
+      let form = SmallQuantization<Int16>(info)
+      write(info) { form.quantized(values[$0]) }
+    case .int32: write(info) { Int32(truncatingIfNeeded: info.quantized(values[$0])) }
+    }
   }
 
   /// Copies integers into model input `index`; values beyond the type are saturated.
   ///
   /// - Parameter values: as many as the input has elements, in the source model's order of axes.
   public func setInput(_ index: Int, integers values: [Int]) {
-    let info = inputs[index], limits = info.type.range
+    let info = inputs[index]
     precondition(values.count == info.elementCount, "the values do not fill the input")
-    write(info) { max(limits.lowerBound, min(values[$0], limits.upperBound)) }
+    switch info.type {
+    case .int8: write(info) { Int8(clamping: values[$0]) }
+    case .int16: write(info) { Int16(clamping: values[$0]) }
+    case .int32: write(info) { Int32(clamping: values[$0]) }
+    }
+  }
+
+  /// Copies integers of the input's own type into model input `index`.
+  ///
+  /// - Parameter bytes: the elements, little-endian, of any alignment, in the source model's order of axes.
+  public func setInput(_ index: Int, bytes: UnsafeRawBufferPointer) {
+    let info = inputs[index]
+    precondition(bytes.count == info.byteCount, "the bytes do not fill the input")
+    func write<Element: FixedWidthInteger & BitwiseCopyable>(_: Element.Type) {
+      self.write(info) {
+        Element(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 &* MemoryLayout<Element>.size, as: Element.self))
+      }
+    }
+    switch info.type {
+    case .int8: write(Int8.self)
+    case .int16: write(Int16.self)
+    case .int32: write(Int32.self)
+    }
   }
 
   /// The real values of tensor `index` of ``VerifiedModel/tensors``, in the source model's order of axes.
   public func dequantizedTensor(_ index: Int) -> [Float] {
-    let info = model.tensors[index]
-    return integers(ofTensor: index).map { info.dequantized($0) }
+    let count = model.tensors[index].elementCount
+    return [Float](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      copyDequantized(index, to: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
+      initializedCount = count
+    }
   }
 
   /// The real values of model output `index`, in the source model's order of axes.
   public func dequantizedOutput(_ index: Int) -> [Float] { dequantizedTensor(outputs[index].index) }
+
+  /// Writes the real values of tensor `index` of ``VerifiedModel/tensors`` to `target`, each as
+  /// ``TensorInfo/dequantized(_:)`` says, in the source model's order of axes.
+  public func copyDequantized(_ index: Int, to target: UnsafeMutableBufferPointer<Float>) {
+    let info = model.tensors[index]
+    precondition(target.count == info.elementCount, "the values do not fill the target")
+    let scale = info.scale
+    switch info.type {
+    // Differences of up to 17 bits are exact in single precision: their products are rounded once.
+    case .int8:
+      let zeroPoint = Int32(truncatingIfNeeded: info.zeroPoint)
+      read(info, Int8.self) { target[$0] = Float(Int32($1) &- zeroPoint) * scale }
+    case .int16:
+      let zeroPoint = Int32(truncatingIfNeeded: info.zeroPoint)
+      read(info, Int16.self) { target[$0] = Float(Int32($1) &- zeroPoint) * scale }
+    case .int32: read(info, Int32.self) { target[$0] = info.dequantized(Int($1)) }
+    }
+  }
+
+  /// Writes the integers of tensor `index` of ``VerifiedModel/tensors`` to `target`, little-endian, of the tensor's own
+  /// type, in the source model's order of axes.
+  public func copyIntegers(_ index: Int, to target: UnsafeMutableRawBufferPointer) {
+    let info = model.tensors[index]
+    precondition(target.count == info.byteCount, "the integers do not fill the target")
+    func copy<Element: FixedWidthInteger & BitwiseCopyable>(_: Element.Type) {
+      read(info, Element.self) {
+        target.storeBytes(of: $1.littleEndian, toByteOffset: $0 &* MemoryLayout<Element>.size, as: Element.self)
+      }
+    }
+    switch info.type {
+    case .int8: copy(Int8.self)
+    case .int16: copy(Int16.self)
+    case .int32: copy(Int32.self)
+    }
+  }
 
   /// The integers of model output `index`, in the source model's order of axes.
   public func integers(ofOutput index: Int) -> [Int] { integers(ofTensor: outputs[index].index) }
@@ -147,17 +215,12 @@ extension Session {
   /// The integers of tensor `index` of ``VerifiedModel/tensors``, in the source model's order of axes.
   public func integers(ofTensor index: Int) -> [Int] {
     let info = model.tensors[index]
-    let positions = storedPositions(info)
-    return withTensor(index) { bytes in
-      func read<Element: FixedWidthInteger>(_: Element.Type) -> [Int] {
-        let elements = bytes.assumingMemoryBound(to: Element.self)
-        guard let positions else { return (0..<info.elementCount).map { Int(elements[$0]) } }
-        return positions.map { Int(elements[Int($0)]) }
-      }
+    return [Int](unsafeUninitializedCapacity: info.elementCount) { buffer, count in
+      count = info.elementCount
       switch info.type {
-      case .int8: return read(Int8.self)
-      case .int16: return read(Int16.self)
-      case .int32: return read(Int32.self)
+      case .int8: read(info, Int8.self) { buffer[$0] = Int($1) }
+      case .int16: read(info, Int16.self) { buffer[$0] = Int($1) }
+      case .int32: read(info, Int32.self) { buffer[$0] = Int($1) }
       }
     }
   }
@@ -170,23 +233,63 @@ extension Session {
     return positions[info.index]
   }
 
-  private func write(_ info: TensorInfo, _ value: (Int) -> Int) {
-    let positions = storedPositions(info)
+  /// Sets every element of a tensor; `value` gets its place in source order.
+  @inline(__always)
+  private func write<Element: BitwiseCopyable>(_ info: TensorInfo, _ value: (Int) -> Element) {
+    let positions = storedPositions(info), count = info.elementCount
     withTensor(info.index) { bytes in
-      func write<Element: FixedWidthInteger>(_: Element.Type) {
-        let elements = bytes.assumingMemoryBound(to: Element.self)
-        if let positions {
-          for (i, position) in positions.enumerated() { elements[Int(position)] = Element(clamping: value(i)) }
-        } else {
-          for i in 0..<info.elementCount { elements[i] = Element(clamping: value(i)) }
-        }
-      }
-      switch info.type {
-      case .int8: write(Int8.self)
-      case .int16: write(Int16.self)
-      case .int32: write(Int32.self)
+      let elements = bytes.assumingMemoryBound(to: Element.self)
+      if let positions {
+        for i in 0..<count { elements[Int(positions[i])] = value(i) }
+      } else {
+        for i in 0..<count { elements[i] = value(i) }
       }
     }
+  }
+
+  /// Calls `body` with the place in source order and the value of every element of a tensor.
+  @inline(__always)
+  private func read<Element: BitwiseCopyable>(_ info: TensorInfo, _: Element.Type, _ body: (Int, Element) -> Void) {
+    let positions = storedPositions(info), count = info.elementCount
+    withTensor(info.index) { bytes in
+      let elements = bytes.assumingMemoryBound(to: Element.self)
+      if let positions {
+        for i in 0..<count { body(i, elements[Int(positions[i])]) }
+      } else {
+        for i in 0..<count { body(i, elements[i]) }
+      }
+    }
+  }
+}
+
+/// ``TensorInfo/quantized(_:)`` for types of at most 16 bits, without branches, so that loops over it become vector code.
+private struct SmallQuantization<Element: FixedWidthInteger> {
+  let scale: Float
+  let zeroPoint: Int32
+
+  init(_ info: TensorInfo) {
+    scale = info.scale
+    zeroPoint = Int32(truncatingIfNeeded: info.zeroPoint)
+  }
+
+  /// Adding 1.5 · 2^23 to less than 2^22 rounds to an integer, ties to even, and leaves it in the low bits. What is left
+  /// of the value then is exact, and tells where the tie should have gone the other way.
+  @inline(__always)
+  func quantized(_ value: Float) -> Element {
+    // Beyond this every type saturates, whatever its zero point.
+    let limit: Float = 0x1p17, magic: Float = 0x1.8p23
+    var steps = value / scale
+    steps = steps != steps ? 0 : steps
+    steps = steps < -limit ? -limit : steps
+    steps = steps > limit ? limit : steps
+    let shifted = steps + magic
+    let rest = steps - (shifted - magic)
+    var integer = Int32(bitPattern: shifted.bitPattern &- magic.bitPattern)
+    integer = integer &+ (rest == 0.5 && steps > 0 ? 1 : 0)
+    integer = integer &- (rest == -0.5 && steps < 0 ? 1 : 0)
+    integer = integer &+ zeroPoint
+    integer = max(Int32(Element.min), min(integer, Int32(Element.max)))
+    return Element(truncatingIfNeeded: integer)
   }
 }
 

@@ -24,6 +24,13 @@ enum InferCommand {
         OptionDeclaration(
           name: "stateful", value: .flag, help: "Keep recurrent state from one sample to the next."),
         OptionDeclaration(
+          name: "load-state", value: .text(placeholder: "file"),
+          help: "Start from the recurrent state in this file, which --save-state wrote for the same model. Needs "
+            + "--stateful."),
+        OptionDeclaration(
+          name: "save-state", value: .text(placeholder: "file"),
+          help: "Write the recurrent state after the last sample to this file. Needs --stateful."),
+        OptionDeclaration(
           name: "threads", value: .integer(placeholder: "n", range: 1...1024), defaultText: "1",
           help: "How many samples to run at once; results do not depend on it."),
         OptionDeclaration(
@@ -40,24 +47,36 @@ enum InferCommand {
     if isStateful && threads > 1 {
       throw CommandFailure.usage("--stateful runs samples one after the other and cannot be combined with --threads")
     }
+    let (loadPath, savePath) = (arguments.text("load-state"), arguments.text("save-state"))
+    for (option, path) in [("--load-state", loadPath), ("--save-state", savePath)] where path != nil && !isStateful {
+      throw CommandFailure.usage("\(option) is for a state that is kept: add --stateful")
+    }
     let model = try loadModel(arguments.positionals[0])
+    if loadPath ?? savePath != nil && model.stateByteCount == 0 {
+      throw CommandFailure.malformed(
+        "\(arguments.positionals[0]): the model has no recurrent state to load or save; leave out --load-state and"
+          + " --save-state")
+    }
+    let state = try loadPath.map { try loadState($0, of: model) }
     let outputNames = callerNames(model.outputs.map(\.name), kind: "output")
     let outputPaths = try assignFiles(arguments.texts("output"), to: outputNames, option: "--output", kind: "output")
-    for case let path? in outputPaths { try checkWritable(path) }
+    for case let path? in outputPaths + [savePath] { try checkWritable(path) }
     let samples = try SampleArrays(
       arguments.texts("input"), option: "--input",
       names: callerNames(model.inputs.map(\.name), kind: "input"), layouts: model.inputs.map { SampleLayout($0) },
       types: model.inputs.map { isRaw ? $0.type.arrayType : .float32 }, isRaw: isRaw)
 
     let trace = arguments.text("trace").map { TraceRecorder(model: model, folder: $0, isRaw: isRaw) }
-    let outputs = try runSamples(
-      model, samples, isRaw: isRaw, isStateful: isStateful, threads: threads, trace: trace,
+    let (outputs, finalState) = try runSamples(
+      model, samples, isRaw: isRaw, isStateful: isStateful, state: state, threads: threads, trace: trace,
       progress: ProgressLine("Running", on: console))
 
     var files: [(path: String, bytes: [UInt8])] = []
     for (output, path) in zip(outputs, outputPaths) {
       if let path { files.append((path, output.encoded())) }
     }
+    let hasOutputFiles = !files.isEmpty
+    if let savePath { files.append((savePath, finalState)) }
     if let trace {
       try trace.write(with: files)
     } else {
@@ -65,9 +84,20 @@ enum InferCommand {
     }
     if arguments.has("json") {
       printJSON(names: outputNames, outputs, outputPaths, sampleCount: samples.sampleCount, console)
-    } else if files.isEmpty && trace == nil {
+    } else if !hasOutputFiles && trace == nil {
       printText(names: outputNames, outputs, console)
     }
+  }
+
+  /// The bytes of a saved state, as many as the model's.
+  private static func loadState(_ path: String, of model: VerifiedModel) throws -> [UInt8] {
+    let state = try readFile(path)
+    guard state.count == model.stateByteCount else {
+      throw CommandFailure.malformed(
+        "\(path): \(state.count) bytes, expected the \(model.stateByteCount) of the model's recurrent state; give a file"
+          + " that --save-state wrote for this model")
+    }
+    return state
   }
 
   private static func printText(names: [String], _ outputs: [NPYArray], _ console: Console) {

@@ -39,18 +39,12 @@ final class ArrayBuilder: @unchecked Sendable {
 
   /// Stores the present contents of a session's tensor as sample `sample`.
   func store(_ session: Session, tensor: Int, sample: Int) {
-    func store<Element>(_ values: [Element]) {
-      let target = memory.baseAddress?.assumingMemoryBound(to: Element.self)
-      values.withUnsafeBufferPointer { source in
-        guard let target, let first = source.baseAddress else { return }
-        (target + sample * elementCount).update(from: first, count: elementCount)
-      }
-    }
-    switch storedType {
-    case nil: store(session.dequantizedTensor(tensor))
-    case .int8: store(session.integers(ofTensor: tensor).map { Int8(truncatingIfNeeded: $0) })
-    case .int16: store(session.integers(ofTensor: tensor).map { Int16(truncatingIfNeeded: $0) })
-    case .int32: store(session.integers(ofTensor: tensor).map { Int32(truncatingIfNeeded: $0) })
+    let size = elementCount * (storedType?.byteCount ?? MemoryLayout<Float>.size)
+    let target = UnsafeMutableRawBufferPointer(rebasing: memory[sample * size..<(sample + 1) * size])
+    if storedType == nil {
+      session.copyDequantized(tensor, to: target.assumingMemoryBound(to: Float.self))
+    } else {
+      session.copyIntegers(tensor, to: target)
     }
   }
 

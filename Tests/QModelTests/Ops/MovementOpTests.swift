@@ -114,23 +114,43 @@ struct MovementOpTests {
     #expect(throws: ModelError.self) { try TransposeOp(permutation: [0]).outputShapes([[2, 3]]) }
   }
 
-  @Test(arguments: 0..<60) func resize(_ seed: Int) throws {
+  @Test(arguments: 0..<120) func resize(_ seed: Int) throws {
     var random = TensorGenerator(seed: 160 + UInt64(seed))
     let modes: [ResizeOp.Mode] = [.nearest, .bilinear]
-    let coordinates: [ResizeOp.Coordinates] = [.asymmetric, .halfPixel, .pytorchHalfPixel, .alignCorners]
+    let coordinates: [ResizeOp.Coordinates] = [
+      .asymmetric, .halfPixel, .pytorchHalfPixel, .alignCorners, .halfPixelSymmetric, .cropAndResize,
+    ]
     let roundings: [ResizeOp.Rounding] = [.floor, .ceil, .roundPreferFloor, .roundPreferCeil]
-    let op = ResizeOp(
-      mode: modes[seed % 2], coordinates: coordinates[seed / 2 % 4], rounding: roundings[random.int(0...3)],
+    var op = ResizeOp(
+      mode: modes[seed % 2], coordinates: coordinates[seed / 2 % 6], rounding: roundings[random.int(0...3)],
       outputHeight: random.int(1...9), outputWidth: random.int(1...9))
-    let input = random.tensor([random.int(1...2), random.int(1...6), random.int(1...6), random.int(1...3)])
+    // Half of the seeds with factors, after which a fraction of an element is cut off. Sizes are powers of two then, so
+    // that factors are exact.
+    let hasFactors = seed / 12 % 2 == 1
+    let sizes = hasFactors ? [1, 1, 2, 2, 4, 4] : [1, 2, 3, 4, 5, 6]
+    let input = random.tensor(
+      [random.int(1...2), sizes[random.int(0...5)], sizes[random.int(0...5)], random.int(1...3)])
+    var exact = (Double(op.outputHeight), Double(op.outputWidth))
+    if hasFactors {
+      exact.0 += Double(random.int(0...7)) / 8
+      exact.1 += Double(random.int(0...7)) / 8
+      (op.scaleHeight, op.scaleWidth) = (Float(exact.0) / Float(input.shape[1]), Float(exact.1) / Float(input.shape[2]))
+    }
+    op.partHeight = ResizeOp.Part(start: 0.25, end: 0.75)
+    op.partWidth = ResizeOp.Part(start: 1, end: 0.125)
     let output = try op.result(input)
-    func coordinate(_ x: Int, _ from: Int, _ to: Int) -> Double {
-      let ratio = Double(from) / Double(to)
+    func coordinate(_ x: Int, _ from: Int, _ to: Int, _ exact: Double, _ part: (Double, Double)) -> Double {
+      let ratio = Double(from) / exact
       switch op.coordinates {
       case .asymmetric: return Double(x) * ratio
       case .halfPixel: return (Double(x) + 0.5) * ratio - 0.5
+      case .halfPixelSymmetric:
+        return Double(from) * (1 - Double(to) / exact) / 2 + (Double(x) + 0.5) * ratio - 0.5
       case .pytorchHalfPixel: return to == 1 ? 0 : (Double(x) + 0.5) * ratio - 0.5
-      case .alignCorners: return to == 1 ? 0 : Double(x) * Double(from - 1) / Double(to - 1)
+      case .alignCorners: return exact == 1 ? 0 : Double(x) * Double(from - 1) / (exact - 1)
+      case .cropAndResize:
+        guard exact > 1 else { return (part.0 + part.1) / 2 * Double(from - 1) }
+        return part.0 * Double(from - 1) + Double(x) * (part.1 - part.0) * Double(from - 1) / (exact - 1)
       }
     }
     func rounded(_ value: Double) -> Int {
@@ -150,8 +170,8 @@ struct MovementOpTests {
       input[n, min(max(y, 0), height - 1), min(max(x, 0), width - 1), c]
     }
     let expected = indices(of: output.shape).map { index -> Double in
-      let y = coordinate(index[1], height, op.outputHeight)
-      let x = coordinate(index[2], width, op.outputWidth)
+      let y = coordinate(index[1], height, op.outputHeight, exact.0, (0.25, 0.75))
+      let x = coordinate(index[2], width, op.outputWidth, exact.1, (1, 0.125))
       switch op.mode {
       case .nearest: return pixel(index[0], rounded(y), rounded(x), index[3])
       case .bilinear:

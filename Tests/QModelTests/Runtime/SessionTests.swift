@@ -82,4 +82,44 @@ struct SessionTests {
     for (value, expected) in cases { #expect(info.quantized(value) == expected, "\(value)") }
     for q in -128...127 { #expect(info.quantized(info.dequantized(q)) == q) }
   }
+
+  /// The loops of a session against the definition of each value, in both layouts.
+  @Test(arguments: [ElementType.int8, .int16], [[0, 1, 2, 3], [0, 3, 1, 2]])
+  func valuesAreConvertedAsTheirDefinitionSays(_ type: ElementType, _ layout: [Int]) throws {
+    var g = SampleGraph(seed: 3, origin: .float)
+    let x = g.input([1, 9, 23, 10], scale: 0.03, zeroPoint: type == .int8 ? -7 : 0, type: type)
+    g.graph.tensors[x].sourceLayout = layout
+    let y = try g.node(
+      .unary(.relu), [x],
+      quantization: TensorQuantization(scale: 0.03, zeroPoint: type == .int8 ? -7 : 0))[0]
+    g.graph.tensors[y].type = type
+    g.graph.tensors[y].sourceLayout = layout
+    g.graph.outputs = [y]
+    let session = try Session(try Self.model(g.graph))
+    let info = session.inputs[0]
+    // Ties, their neighbours, what is none of these, and what is no number.
+    var values: [Float] = [.nan, .infinity, -.infinity, .greatestFiniteMagnitude, 0, -0.0, .leastNonzeroMagnitude]
+    while values.count < info.elementCount {
+      let tie = (Float(g.integer(type == .int8 ? -200...200 : -40_000...40_000)) + 0.5) * info.scale
+      values += [tie, tie.nextUp, tie.nextDown, Float(g.uniform(-10...10))]
+    }
+    values.removeLast(values.count - info.elementCount)
+    values.withUnsafeBufferPointer { session.setInput(0, quantizing: $0) }
+    let expected = values.map { info.quantized($0) }
+    #expect(session.integers(ofTensor: info.index) == expected)
+    #expect(session.dequantizedTensor(info.index) == expected.map { info.dequantized($0) })
+    var bytes = [UInt8](repeating: 0, count: info.byteCount)
+    bytes.withUnsafeMutableBytes { session.copyIntegers(info.index, to: $0) }
+    session.setInput(0, integers: expected.map { _ in 3 })
+    bytes.withUnsafeBytes { session.setInput(0, bytes: $0) }
+    #expect(session.integers(ofTensor: info.index) == expected)
+    #expect(bytes.prefix(info.type.byteCount).elementsEqual(expected[0].littleEndianBytes(info.type.byteCount)))
+  }
+}
+
+extension Int {
+  /// The first `count` bytes.
+  fileprivate func littleEndianBytes(_ count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: self >> (8 * $0)) }
+  }
 }

@@ -79,7 +79,8 @@ import Testing
         standard output as text when there are none.
 
         USAGE: qcli infer <model> --input <[name=]x.npy> ...
-                 [--output <[name=]y.npy> ...] [--raw] [--stateful] [--threads <n>]
+                 [--output <[name=]y.npy> ...] [--raw] [--stateful]
+                 [--load-state <file>] [--save-state <file>] [--threads <n>]
                  [--trace <folder>] [--json]
 
         ARGUMENTS:
@@ -95,6 +96,11 @@ import Testing
           --raw                   Read and write the model's integers instead of real
                                   values.
           --stateful              Keep recurrent state from one sample to the next.
+          --load-state <file>     Start from the recurrent state in this file, which
+                                  --save-state wrote for the same model. Needs
+                                  --stateful.
+          --save-state <file>     Write the recurrent state after the last sample to
+                                  this file. Needs --stateful.
           --threads <n>           How many samples to run at once; results do not depend
                                   on it. (default: 1)
           --trace <folder>        Write every tensor that has a name in the source model
@@ -190,9 +196,10 @@ import Testing
       qcli("ops", "--help").output == """
         OVERVIEW: List the operators that source models may use.
 
-        Float models are quantized to int8 with any of these. The types of a TFLite
-        operator are those that an already quantized model may have; its results then
-        equal TensorFlow Lite Micro's.
+        Float models are quantized to int8 with any of these; ONNX operators for
+        constants are computed when the model is read and need constant inputs. The
+        types of a TFLite operator are those that an already quantized model may have;
+        its results then equal TensorFlow Lite Micro's.
 
         USAGE: qcli ops [--markdown]
 

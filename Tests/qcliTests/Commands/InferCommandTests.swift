@@ -235,6 +235,76 @@ import Testing
         + " must start with './')")
   }
 
+  /// T steps in one process, and in two with the state saved between them. Refusals leave nothing behind.
+  @Test func savedStateContinues() throws {
+    let recurrent = folder.file("r.qkm"), state = folder.file("s.bin")
+    let array = try GoldenModels.array(GoldenModels.digits("test_inputs.npy"))
+    let calibration = try save("c.npy", GoldenModels.prefix(array, 8))
+    #expect(
+      qcli(
+        "quantize", "\(GoldenModels.package)/golden/models/lstm_pytorch/model.onnx", "--calibration", calibration, "-o",
+        recurrent
+      ).code == 0)
+    let size = array.count / array.shape[0]
+    func part(_ name: String, _ range: Range<Int>) throws -> String {
+      try save(
+        name,
+        NPYArray(
+          shape: [range.count] + array.shape.dropFirst(),
+          floats: array.floats(in: range.lowerBound * size..<range.upperBound * size)))
+    }
+    func values(_ input: String, _ options: String...) throws -> [Float] {
+      let outcome = qcli(["infer", recurrent, "--stateful", "--input", input, "-o", folder.file("y.npy")] + options)
+      #expect(outcome.code == 0, "\(outcome.error)")
+      return try load("y.npy").floats()
+    }
+    let (all, first, second) = (try part("all.npy", 0..<7), try part("1.npy", 0..<4), try part("2.npy", 4..<7))
+    let whole = try values(all)
+    #expect(try values(first, "--save-state", state) == Array(whole[..<40]))
+    let saved = try readFile(state)
+    #expect(saved.count == (try loadModel(recurrent)).stateByteCount && saved.contains { $0 != 0 })
+    #expect(try values(second, "--load-state", state, "--save-state", state) == Array(whole[40...]))
+    #expect(try readFile(state) != saved)
+    #expect(try values(second) != Array(whole[40...]))
+    // No sample leaves the state as it was.
+    let none = try save("0.npy", NPYArray(shape: [0] + array.shape.dropFirst(), floats: []))
+    try writeFileAtomically(state, saved)
+    let again = folder.file("again.bin")
+    #expect(try values(none, "--load-state", state, "--save-state", again).isEmpty)
+    #expect(try readFile(again) == saved)
+    // Without output files results are text, and the state is still saved.
+    let printed = qcli("infer", recurrent, "--stateful", "--input", first, "--save-state", again)
+    #expect(printed.code == 0 && !printed.output.isEmpty)
+    #expect(try readFile(again) == saved)
+
+    let names = folder.names
+    func refusal(_ code: Int32, _ words: String...) -> String {
+      let outcome = qcli(["infer", "--input", first, "-o", folder.file("none.npy")] + words)
+      #expect(outcome.code == code && outcome.output == "")
+      return String(outcome.error.split(separator: "\n")[0]).replacingOccurrences(of: folder.path + "/", with: "")
+    }
+    for option in ["--load-state", "--save-state"] {
+      #expect(
+        refusal(64, recurrent, option, state) == "Error: \(option) is for a state that is kept: add --stateful")
+      #expect(
+        refusal(65, model, "--stateful", option, state)
+          == "Error: m.qkm: the model has no recurrent state to load or save; leave out --load-state and --save-state")
+    }
+    try writeFileAtomically(state, Array(saved.dropLast()))
+    #expect(
+      refusal(65, recurrent, "--stateful", "--load-state", state, "--save-state", folder.file("none.bin"))
+        == "Error: s.bin: \(saved.count - 1) bytes, expected the \(saved.count) of the model's recurrent state; give a file"
+        + " that --save-state wrote for this model")
+    #expect(
+      refusal(66, recurrent, "--stateful", "--load-state", folder.file("none.bin"))
+        == "Error: none.bin: no such file; check the path")
+    #expect(
+      refusal(1, recurrent, "--stateful", "--save-state", folder.file("none/s.bin"))
+        == "Error: none/s.bin: cannot be written: the folder none does not exist; choose a path in an existing folder with"
+        + " write permission and free space")
+    #expect(folder.names == names)
+  }
+
   @Test func wrongFiles() throws {
     let input = try save("x.npy", NPYArray(shape: [1, 2, 2, 2], floats: [1, 2, 3, 4, 5, 6, 7, 8]))
     #expect(qcli("infer", folder.file("none.qkm"), "--input", input).code == 66)

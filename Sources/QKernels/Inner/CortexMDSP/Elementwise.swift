@@ -1,70 +1,37 @@
 import QKernelsIntrinsics
 
-/// One input of an addition, brought to the common scale in seven instructions.
-private struct Term {
-  let zeroPoint: Int32
-  /// One more than the left shift, because SMMULR wants the double.
-  let leftShift: Int32
-  let multiplier: Int32
-  /// How far the high product is shifted right, less one.
-  let rightShift: Int32
-
-  /// Nil for factors that need more care.
-  @inline(__always) init?(zeroPoint: Int32, leftShift: Int32, multiplier: Int32, shift: Int32) {
-    // Differences are below 2^8 in magnitude: with 22 zeros they still fit.
-    guard leftShift >= 0, leftShift <= 20, multiplier >= 0 else { return nil }
-    self.zeroPoint = zeroPoint
-    self.multiplier = multiplier
-    if shift < 0 {
-      self.leftShift = leftShift &+ 1
-      rightShift = ~shift
-    } else if shift == 0, multiplier == 1 << 30 {
-      // A half, of the input with the larger scale: the double, halved once more, is the same and exact.
-      self.leftShift = leftShift &+ 2
-      rightShift = 0
-    } else {
-      return nil
-    }
-  }
-
-  @inline(__always) func scaled(_ value: Int8) -> Int32 {
-    let difference = qk_dsp_shift_left(Int32(value) &- zeroPoint, leftShift)
-    let high = qk_dsp_high_multiply(difference, multiplier)
-    return (qk_dsp_shift_right(high &+ (high &>> 31), rightShift) &+ 1) &>> 1
-  }
-}
-
+/// Models' additions scale the input with the larger scale, or both, by a half: ``qk_dsp_add`` makes use of that.
 @inline(__always)
 func add(_ args: UnsafePointer<qk_add_args>) {
-  let a = Term(
-    zeroPoint: args.pointee.aZeroPoint, leftShift: args.pointee.leftShift, multiplier: args.pointee.aMultiplier,
-    shift: args.pointee.aShift)
-  let b = Term(
-    zeroPoint: args.pointee.bZeroPoint, leftShift: args.pointee.leftShift, multiplier: args.pointee.bMultiplier,
-    shift: args.pointee.bShift)
-  if let a, let b, args.pointee.outputShift < 0 {
-    addPlainly(args, a, b)
-  } else {
+  let half: Int32 = 1 << 30
+  let isExactA = args.pointee.aMultiplier == half && args.pointee.aShift == 0
+  let isExactB = args.pointee.bMultiplier == half && args.pointee.bShift == 0
+  let multiplier = isExactA ? args.pointee.bMultiplier : args.pointee.aMultiplier
+  let shift = isExactA ? args.pointee.bShift : args.pointee.aShift
+  guard isExactA || isExactB, multiplier >= 0, shift < 0 || (isExactA && isExactB), args.pointee.outputShift < 0,
+    args.pointee.leftShift == 20, args.pointee.aStep == 1, args.pointee.bStep == 1, args.pointee.count > 0
+  else {
     addCarefully(args)
+    return
   }
-}
-
-@inline(__always)
-private func addPlainly(_ args: UnsafePointer<qk_add_args>, _ aTerm: Term, _ bTerm: Term) {
-  let factor = Requantizer(multiplier: args.pointee.outputMultiplier, shift: args.pointee.outputShift)
-  let twice = args.pointee.outputZeroPoint &+ args.pointee.outputZeroPoint &+ 1
-  let aStep = Int(args.pointee.aStep), bStep = Int(args.pointee.bStep)
-  let isFullRange = args.pointee.outputMin == -128 && args.pointee.outputMax == 127
-  var a: UnsafePointer<Int8> = args.pointee.a, b: UnsafePointer<Int8> = args.pointee.b
-  var result: UnsafeMutablePointer<Int8> = args.pointee.output
-  let end = result + Int(args.pointee.count)
+  // An exact half of the double is the double, halved.
+  let leftShift: Int32 = shift < 0 ? 21 : 22
+  let aZeroPoint = isExactA ? args.pointee.aZeroPoint : args.pointee.bZeroPoint
+  let bZeroPoint = isExactA ? args.pointee.bZeroPoint : args.pointee.aZeroPoint
+  let output: UnsafeMutablePointer<Int8> = args.pointee.output
+  let end = output + Int(args.pointee.count)
+  var sum = qk_dsp_sum(
+    a: isExactA ? args.pointee.a : args.pointee.b, b: isExactA ? args.pointee.b : args.pointee.a, output: output,
+    end: end, unused: (0, 0), bLeftShift: leftShift, bZeroPoint: bZeroPoint &<< leftShift, bMultiplier: multiplier,
+    bRightShift: shift < 0 ? ~shift : 0, start: 1 &- aZeroPoint &<< 20,
+    outputMultiplier: args.pointee.outputMultiplier, outputRightShift: ~args.pointee.outputShift,
+    twice: args.pointee.outputZeroPoint &+ args.pointee.outputZeroPoint &+ 1)
+  qk_dsp_add(&sum)
+  if args.pointee.outputMin == -128 && args.pointee.outputMax == 127 { return }
+  var result = output
   while result < end {
-    let sum = aTerm.scaled(a[0]) &+ bTerm.scaled(b[0])
-    var value = qk_dsp_saturate8(factor.doubled(sum, twice: twice) &>> 1)
-    if !isFullRange { value = min(max(value, args.pointee.outputMin), args.pointee.outputMax) }
-    result[0] = Int8(truncatingIfNeeded: value)
-    a += aStep
-    b += bStep
+    result[0] = Int8(
+      truncatingIfNeeded: min(max(Int32(result[0]), args.pointee.outputMin), args.pointee.outputMax))
     result += 1
   }
 }
@@ -89,17 +56,19 @@ private func addCarefully(_ args: UnsafePointer<qk_add_args>) {
 }
 
 @inline(__always)
-func multiplyElements(_ args: qk_mul_args) {
-  let factor = Requantizer(multiplier: args.multiplier, shift: args.shift)
-  let aStep = Int(args.aStep), bStep = Int(args.bStep)
-  var a: UnsafePointer<Int8> = args.a, b: UnsafePointer<Int8> = args.b
-  var result: UnsafeMutablePointer<Int8> = args.output
-  let end = result + Int(args.count)
+func multiplyElements(_ args: UnsafePointer<qk_mul_args>) {
+  let factor = Requantizer(multiplier: args.pointee.multiplier, shift: args.pointee.shift)
+  let aZeroPoint = args.pointee.aZeroPoint, bZeroPoint = args.pointee.bZeroPoint
+  let zeroPoint = args.pointee.outputZeroPoint, minimum = args.pointee.outputMin, maximum = args.pointee.outputMax
+  let aStep = Int(args.pointee.aStep), bStep = Int(args.pointee.bStep)
+  var a: UnsafePointer<Int8> = args.pointee.a, b: UnsafePointer<Int8> = args.pointee.b
+  var result: UnsafeMutablePointer<Int8> = args.pointee.output
+  let end = result + Int(args.pointee.count)
   while result < end {
-    let x = Int32(a[0]) &- args.aZeroPoint
-    let y = Int32(b[0]) &- args.bZeroPoint
-    let value = factor.scaled(x &* y) &+ args.outputZeroPoint
-    result[0] = Int8(truncatingIfNeeded: min(max(value, args.outputMin), args.outputMax))
+    let x = Int32(a[0]) &- aZeroPoint
+    let y = Int32(b[0]) &- bZeroPoint
+    let value = factor.scaled(x &* y) &+ zeroPoint
+    result[0] = Int8(truncatingIfNeeded: min(max(value, minimum), maximum))
     a += aStep
     b += bStep
     result += 1

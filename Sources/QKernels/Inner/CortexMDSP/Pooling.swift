@@ -1,16 +1,16 @@
 import QKernelsIntrinsics
 
 @inline(__always)
-func poolMaximum(_ args: qk_pool_args) {
-  let rowCount = Int(args.rowCount), channelCount = Int(args.channelCount)
-  let columnStride = Int(args.columnStride), rowBytes = Int(args.columnCount) &* columnStride
+func poolMaximum(_ args: UnsafePointer<qk_pool_args>) {
+  let rowCount = Int(args.pointee.rowCount), channelCount = Int(args.pointee.channelCount)
+  let columnStride = Int(args.pointee.columnStride), rowBytes = Int(args.pointee.columnCount) &* columnStride
   var channel = 0
   while channel < channelCount {
     // Up to three bytes after the last channel are read, within the slack of every tensor, and not stored.
     var best: UInt32 = 0x8080_8080
     var row = 0
     while row < rowCount {
-      var x = UnsafeRawPointer(args.rows[row].unsafelyUnwrapped + channel)
+      var x = UnsafeRawPointer(args.pointee.rows[row].unsafelyUnwrapped + channel)
       let end = x + rowBytes
       while x < end {
         best = qk_dsp_maximum4(best, qk_dsp_load(x))
@@ -21,7 +21,8 @@ func poolMaximum(_ args: qk_pool_args) {
     var index = channel
     while index < channelCount && index < channel &+ 4 {
       let value = Int32(Int8(truncatingIfNeeded: Int32(bitPattern: best)))
-      args.output[index] = Int8(truncatingIfNeeded: min(max(value, args.outputMin), args.outputMax))
+      args.pointee.output[index] = Int8(
+        truncatingIfNeeded: min(max(value, args.pointee.outputMin), args.pointee.outputMax))
       best = best &>> 8
       index &+= 1
     }
@@ -30,9 +31,9 @@ func poolMaximum(_ args: qk_pool_args) {
 }
 
 @inline(__always)
-func poolAverage(_ args: qk_pool_args) {
-  let channelCount = Int(args.channelCount)
-  let half = args.divisor / 2
+func poolAverage(_ args: UnsafePointer<qk_pool_args>) {
+  let channelCount = Int(args.pointee.channelCount)
+  let half = args.pointee.divisor / 2
   var channel = 0
   while channel < channelCount {
     let sums = windowSums(args, channel)
@@ -45,34 +46,35 @@ func poolAverage(_ args: qk_pool_args) {
 }
 
 @inline(__always)
-private func average(_ sum: Int32, _ args: qk_pool_args, _ half: Int32, _ channel: Int) {
-  let value = (sum > 0 ? sum &+ half : sum &- half) / args.divisor
-  args.output[channel] = Int8(truncatingIfNeeded: min(max(value, args.outputMin), args.outputMax))
+private func average(_ sum: Int32, _ args: UnsafePointer<qk_pool_args>, _ half: Int32, _ channel: Int) {
+  let value = (sum > 0 ? sum &+ half : sum &- half) / args.pointee.divisor
+  args.pointee.output[channel] = Int8(
+    truncatingIfNeeded: min(max(value, args.pointee.outputMin), args.pointee.outputMax))
 }
 
 @inline(__always)
-func sumWindow(_ args: qk_pool_args) {
-  let channelCount = Int(args.channelCount)
+func sumWindow(_ args: UnsafePointer<qk_pool_args>) {
+  let channelCount = Int(args.pointee.channelCount)
   var channel = 0
   while channel < channelCount {
     let sums = windowSums(args, channel)
-    args.sums[channel] = sums.sum0
-    if channel &+ 1 < channelCount { args.sums[channel &+ 1] = sums.sum1 }
-    if channel &+ 2 < channelCount { args.sums[channel &+ 2] = sums.sum2 }
-    if channel &+ 3 < channelCount { args.sums[channel &+ 3] = sums.sum3 }
+    args.pointee.sums[channel] = sums.sum0
+    if channel &+ 1 < channelCount { args.pointee.sums[channel &+ 1] = sums.sum1 }
+    if channel &+ 2 < channelCount { args.pointee.sums[channel &+ 2] = sums.sum2 }
+    if channel &+ 3 < channelCount { args.pointee.sums[channel &+ 3] = sums.sum3 }
     channel &+= 4
   }
 }
 
 /// The sums of four channels. Those beyond the last are of the slack after the tensor, and not used.
-@inline(__always)
-private func windowSums(_ args: qk_pool_args, _ channel: Int) -> qk_dsp_sums {
-  let columnStride = Int(args.columnStride), rowBytes = Int(args.columnCount) &* columnStride
+@inline(never)
+private func windowSums(_ args: UnsafePointer<qk_pool_args>, _ channel: Int) -> qk_dsp_sums {
+  let columnStride = Int(args.pointee.columnStride), rowBytes = Int(args.pointee.columnCount) &* columnStride
   let one: Int32 = 1
   var sums = qk_dsp_sums()
   var row = 0
-  while row < Int(args.rowCount) {
-    var x = UnsafeRawPointer(args.rows[row].unsafelyUnwrapped + channel)
+  while row < Int(args.pointee.rowCount) {
+    var x = UnsafeRawPointer(args.pointee.rows[row].unsafelyUnwrapped + channel)
     let end = x + rowBytes
     while x < end {
       let word = qk_dsp_load(x)

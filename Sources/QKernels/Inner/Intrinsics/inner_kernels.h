@@ -10,6 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Copies between memories that do not overlap. Swift's own copies allow for overlap, and small C libraries move what may
+ * overlap byte by byte. */
+static inline void qk_copy(void *destination, const void *source, size_t count) {
+  __builtin_memcpy(destination, source, count);
+}
+
 /* Requantization of the output channels; every array is padded to whole channel blocks (multiplier 0 in the padding). */
 typedef struct {
   const int32_t *bias;       /* bias with the input zero point folded in: b - inputZeroPoint * sum(w) */
@@ -146,6 +152,7 @@ QK_DECLARE_INNER_SET(avx2)
 QK_DECLARE_INNER_SET(sse)
 #elif defined(__aarch64__)
 QK_DECLARE_INNER_SET(neondot)
+void qk_neondot_depthwise3x3(const qk_depthwise3x3_args *args);
 QK_DECLARE_INNER_SET(neon)
 #elif defined(__arm__) && defined(__ARM_FEATURE_DSP)
 QK_DECLARE_INNER_SET(cortexmdsp)

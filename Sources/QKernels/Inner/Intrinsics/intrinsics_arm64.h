@@ -6,19 +6,100 @@
 #define QK_INLINE static inline __attribute__((always_inline))
 
 QK_INLINE int8x16_t qkn_load8(const void *p) { return vld1q_s8((const int8_t *)p); }
-QK_INLINE void qkn_store8(void *p, int8x16_t v) { vst1q_s8((int8_t *)p, v); }
-QK_INLINE int32x4_t qkn_load32(const void *p) { return vld1q_s32((const int32_t *)p); }
-QK_INLINE void qkn_store32(void *p, int32x4_t v) { vst1q_s32((int32_t *)p, v); }
-QK_INLINE void qkn_store16(void *p, int16x8_t v) { vst1q_s16((int16_t *)p, v); }
-QK_INLINE int32x4_t qkn_set1(int32_t x) { return vdupq_n_s32(x); }
-QK_INLINE int8x16_t qkn_set1_8(int8_t x) { return vdupq_n_s8(x); }
-QK_INLINE int16x8_t qkn_set1_16(int16_t x) { return vdupq_n_s16(x); }
+/* 64 bytes into four registers by one instruction. */
+typedef struct {
+  int8x16_t a, b, c, d;
+} qkn_bytes64;
+QK_INLINE qkn_bytes64 qkn_load64(const void *p) {
+  int8x16x4_t v = vld1q_s8_x4((const int8_t *)p);
+  return (qkn_bytes64){v.val[0], v.val[1], v.val[2], v.val[3]};
+}
+/* Bytes in four registers, byte i in register i % 4. */
+QK_INLINE qkn_bytes64 qkn_load64_by_4(const void *p) {
+  int8x16x4_t v = vld4q_s8((const int8_t *)p);
+  return (qkn_bytes64){v.val[0], v.val[1], v.val[2], v.val[3]};
+}
+/* Bytes 0, 4 ... 60. */
+QK_INLINE int8x16_t qkn_load_every4th(const void *p) {
+  const int8_t *b = (const int8_t *)p;
+  return vuzp1q_s8(vuzp1q_s8(vld1q_s8(b), vld1q_s8(b + 16)), vuzp1q_s8(vld1q_s8(b + 32), vld1q_s8(b + 48)));
+}
 /* 4 bytes to all lanes of 32 bits. */
 QK_INLINE int8x16_t qkn_broadcast4(const void *p) {
   int32_t x;
   __builtin_memcpy(&x, p, 4);
   return vreinterpretq_s8_s32(vdupq_n_s32(x));
 }
+/* A short row of 4, 8 or 12 bytes, its last byte in the last lane; the lanes before the row are no part of it. */
+QK_INLINE int8x16_t qkn_load_last4(const void *p) { return qkn_broadcast4(p); }
+QK_INLINE int8x16_t qkn_load_last8(const void *p) {
+  int64_t x;
+  __builtin_memcpy(&x, p, 8);
+  return vreinterpretq_s8_s64(vdupq_n_s64(x));
+}
+QK_INLINE int8x16_t qkn_load_last12(const void *p) {
+  int32_t x;
+  __builtin_memcpy(&x, p, 4);
+  return vreinterpretq_s8_s32(vsetq_lane_s32(x, vreinterpretq_s32_s8(qkn_load_last8((const int8_t *)p + 4)), 1));
+}
+/* A short row of 4 bytes in the first lane. */
+QK_INLINE int8x16_t qkn_load_first4(const void *p) {
+  int32_t x;
+  __builtin_memcpy(&x, p, 4);
+  return vreinterpretq_s8_s32((int32x4_t){x, 0, 0, 0});
+}
+/* p + 64 as a value of its own: the load at p then steps p on, where the compiler would otherwise compute every address
+ * from the first. */
+QK_INLINE const int8_t *qkn_next64(const int8_t *p) {
+  p += 64;
+  __asm__("" : "+r"(p));
+  return p;
+}
+/* The value as it is, as one that the compiler does not know: an offset that is added to several addresses stays one
+ * register. */
+QK_INLINE long qkn_single(long x) {
+  __asm__("" : "+r"(x));
+  return x;
+}
+/* The address as it is, as a value that the compiler does not know: what is loaded from it is loaded anew. Where vectors
+ * begin with the same values, a load of two registers replaces two copies. */
+QK_INLINE const void *qkn_opaque(const void *p) {
+  __asm__ volatile("" : "+r"(p));
+  return p;
+}
+QK_INLINE void qkn_store8(void *p, int8x16_t v) { vst1q_s8((int8_t *)p, v); }
+/* The first count bytes, 1...15. */
+QK_INLINE void qkn_store8_first(void *p, int8x16_t v, long count) {
+  int8_t *to = (int8_t *)p;
+  if (count & 8) {
+    vst1_s8(to, vget_low_s8(v));
+    to += 8;
+    v = vextq_s8(v, v, 8);
+  }
+  if (count & 4) {
+    vst1q_lane_s32((int32_t *)(void *)to, vreinterpretq_s32_s8(v), 0);
+    to += 4;
+    v = vextq_s8(v, v, 4);
+  }
+  if (count & 2) {
+    vst1q_lane_s16((int16_t *)(void *)to, vreinterpretq_s16_s8(v), 0);
+    to += 2;
+    v = vextq_s8(v, v, 2);
+  }
+  if (count & 1) vst1q_lane_s8(to, v, 0);
+}
+QK_INLINE int32x4_t qkn_load32(const void *p) { return vld1q_s32((const int32_t *)p); }
+QK_INLINE void qkn_store32(void *p, int32x4_t v) { vst1q_s32((int32_t *)p, v); }
+QK_INLINE void qkn_store16(void *p, int16x8_t v) { vst1q_s16((int16_t *)p, v); }
+QK_INLINE int32x4_t qkn_set1(int32_t x) { return vdupq_n_s32(x); }
+QK_INLINE int8x16_t qkn_set1_8(int8_t x) { return vdupq_n_s8(x); }
+/* x in all lanes; the compiler does not see that they are equal, which leads it to more instructions for upper halves. */
+QK_INLINE int8x16_t qkn_constant8(int8_t x) {
+  int8x16_t v = vdupq_n_s8(x);
+  __asm__("" : "+w"(v));
+  return v;
+}
+QK_INLINE int16x8_t qkn_set1_16(int16_t x) { return vdupq_n_s16(x); }
 QK_INLINE int32x4_t qkn_add(int32x4_t a, int32x4_t b) { return vaddq_s32(a, b); }
 QK_INLINE int32x4_t qkn_sub(int32x4_t a, int32x4_t b) { return vsubq_s32(a, b); }
 QK_INLINE int32x4_t qkn_mul(int32x4_t a, int32x4_t b) { return vmulq_s32(a, b); }
@@ -28,10 +109,22 @@ QK_INLINE int32x4_t qkn_min(int32x4_t a, int32x4_t b) { return vminq_s32(a, b); 
 QK_INLINE int32x4_t qkn_shift(int32x4_t a, int32x4_t n) { return vshlq_s32(a, n); }
 /* (2 * a * m + 2^31) >> 32 = (a * m + 2^30) >> 31. */
 QK_INLINE int32x4_t qkn_high_multiply(int32x4_t a, int32x4_t m) { return vqrdmulhq_s32(a, m); }
-/* The rounding divide by 2^-n, n in -31...0: the rounding shift takes ties up, the correction away from zero. */
+/* The rounding divide by 2^-n, n in -31...0: the rounding shift takes ties up, the correction away from zero. No high
+ * product reaches INT32_MIN, so the correction cannot overflow. */
 QK_INLINE int32x4_t qkn_divide(int32x4_t a, int32x4_t n) {
-  return vrshlq_s32(vqaddq_s32(a, vshrq_n_s32(vandq_s32(a, n), 31)), n);
+  return vrshlq_s32(vsraq_n_s32(a, vandq_s32(a, n), 31), n);
 }
+/* The same where no n is 0. */
+QK_INLINE int32x4_t qkn_divide_negative(int32x4_t a, int32x4_t n) { return vrshlq_s32(vsraq_n_s32(a, a, 31), n); }
+/* The same with ties up. */
+QK_INLINE int32x4_t qkn_rounding_shift(int32x4_t a, int32x4_t n) { return vrshlq_s32(a, n); }
+/* Less 128, saturated to 8 bits. */
+QK_INLINE int8x16_t qkn_saturate_above_minus128(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d) {
+  uint16x8_t low = vqmovun_high_s32(vqmovun_s32(a), b), high = vqmovun_high_s32(vqmovun_s32(c), d);
+  return vreinterpretq_s8_u8(veorq_u8(vqmovn_high_u16(vqmovn_u16(low), high), vdupq_n_u8(128)));
+}
+/* The largest lane. */
+QK_INLINE int32_t qkn_largest(int32x4_t a) { return vmaxvq_s32(a); }
 QK_INLINE int8x16_t qkn_max8(int8x16_t a, int8x16_t b) { return vmaxq_s8(a, b); }
 QK_INLINE int8x16_t qkn_min8(int8x16_t a, int8x16_t b) { return vminq_s8(a, b); }
 QK_INLINE int16x8_t qkn_saturate16(int32x4_t a, int32x4_t b) { return vqmovn_high_s32(vqmovn_s32(a), b); }
@@ -41,6 +134,22 @@ QK_INLINE int32x4_t qkn_widen0(int8x16_t a) { return vmovl_s16(vget_low_s16(vmov
 QK_INLINE int32x4_t qkn_widen1(int8x16_t a) { return vmovl_high_s16(vmovl_s8(vget_low_s8(a))); }
 QK_INLINE int32x4_t qkn_widen2(int8x16_t a) { return vmovl_s16(vget_low_s16(vmovl_high_s8(a))); }
 QK_INLINE int32x4_t qkn_widen3(int8x16_t a) { return vmovl_high_s16(vmovl_high_s8(a)); }
+/* Differences of bytes in 16 bits. */
+QK_INLINE int16x8_t qkn_sub_low8(int8x16_t a, int8x16_t b) { return vsubl_s8(vget_low_s8(a), vget_low_s8(b)); }
+QK_INLINE int16x8_t qkn_sub_high8(int8x16_t a, int8x16_t b) { return vsubl_high_s8(a, b); }
+QK_INLINE int16x8_t qkn_shift5_16(int16x8_t a) { return vshlq_n_s16(a, 5); }
+/* To 32 bits, times 2^15. */
+QK_INLINE int32x4_t qkn_widen_low16_shift15(int16x8_t a) { return vshll_n_s16(vget_low_s16(a), 15); }
+QK_INLINE int32x4_t qkn_widen_high16_shift15(int16x8_t a) { return vshll_high_n_s16(a, 15); }
+QK_INLINE int32x4_t qkn_mul_low16(int16x8_t a, int16x8_t b) { return vmull_s16(vget_low_s16(a), vget_low_s16(b)); }
+QK_INLINE int32x4_t qkn_mul_high16(int16x8_t a, int16x8_t b) { return vmull_high_s16(a, b); }
+/* s + a * b, s + a. */
+QK_INLINE int32x4_t qkn_mla_low16(int32x4_t s, int16x8_t a, int16x8_t b) {
+  return vmlal_s16(s, vget_low_s16(a), vget_low_s16(b));
+}
+QK_INLINE int32x4_t qkn_mla_high16(int32x4_t s, int16x8_t a, int16x8_t b) { return vmlal_high_s16(s, a, b); }
+QK_INLINE int32x4_t qkn_add_low16(int32x4_t s, int16x8_t a) { return vaddw_s16(s, vget_low_s16(a)); }
+QK_INLINE int32x4_t qkn_add_high16(int32x4_t s, int16x8_t a) { return vaddw_high_s16(s, a); }
 QK_INLINE int8x16_t qkn_zip_low8(int8x16_t a, int8x16_t b) { return vzip1q_s8(a, b); }
 QK_INLINE int8x16_t qkn_zip_high8(int8x16_t a, int8x16_t b) { return vzip2q_s8(a, b); }
 QK_INLINE int8x16_t qkn_zip_low16(int8x16_t a, int8x16_t b) {

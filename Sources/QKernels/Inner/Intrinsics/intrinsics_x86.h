@@ -232,7 +232,15 @@ QK_INLINE void qk256_store_first32(void *p, __m256i v, int32_t n) {
 }
 #endif
 #if defined(__AVXVNNI__) && !defined(__AVX512F__)
-QK_INLINE __m256i qk256_dpbusd(__m256i acc, __m256i u, __m256i s) { return _mm256_dpbusd_avx_epi32(acc, u, s); }
+QK_INLINE __m256i qk256_dpbusd(__m256i acc, __m256i u, __m256i s) {
+#if defined(QK_EVEX_DOT)
+  /* The same instruction in the encoding of AVX-512 VNNI, so that the set is tested on processors with only that. */
+  __asm__("%{evex%} vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(u), "x"(s));
+  return acc;
+#else
+  return _mm256_dpbusd_avx_epi32(acc, u, s);
+#endif
+}
 #endif
 #undef QK_INLINE
 #endif

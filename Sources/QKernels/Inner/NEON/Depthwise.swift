@@ -1,1 +1,1 @@
-../Template/Depthwise.swift
+../TemplateNEON/Depthwise.swift

@@ -12,7 +12,7 @@ import QKernelsIntrinsics
   matmulTemplate(args, outputBytes: 2)
 }
 @implementation @c public func qk_neon_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) { depthwiseTemplate(args) }
-@implementation @c public func qk_neon_add(_ args: UnsafePointer<qk_add_args>!) { addTemplate(args) }
+@implementation @c public func qk_neon_add(_ args: UnsafePointer<qk_add_args>!) { addNEON(args) }
 @implementation @c public func qk_neon_mul(_ args: UnsafePointer<qk_mul_args>!) { mulTemplate(args) }
 @implementation @c public func qk_neon_lookup(_ args: UnsafePointer<qk_lookup_args>!) { lookupTemplate(args) }
 @implementation @c public func qk_neon_max_pool(_ args: UnsafePointer<qk_pool_args>!) { maxPoolTemplate(args) }

@@ -1,1 +1,1 @@
-../Template/Matmul.swift
+../TemplateNEON/Matmul.swift

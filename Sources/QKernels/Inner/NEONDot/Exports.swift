@@ -14,7 +14,10 @@ import QKernelsIntrinsics
 @implementation @c public func qk_neondot_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
   depthwiseTemplate(args)
 }
-@implementation @c public func qk_neondot_add(_ args: UnsafePointer<qk_add_args>!) { addTemplate(args) }
+@implementation @c public func qk_neondot_depthwise3x3(_ args: UnsafePointer<qk_depthwise3x3_args>!) {
+  depthwise3x3NEON(args)
+}
+@implementation @c public func qk_neondot_add(_ args: UnsafePointer<qk_add_args>!) { addNEON(args) }
 @implementation @c public func qk_neondot_mul(_ args: UnsafePointer<qk_mul_args>!) { mulTemplate(args) }
 @implementation @c public func qk_neondot_lookup(_ args: UnsafePointer<qk_lookup_args>!) { lookupTemplate(args) }
 @implementation @c public func qk_neondot_max_pool(_ args: UnsafePointer<qk_pool_args>!) { maxPoolTemplate(args) }

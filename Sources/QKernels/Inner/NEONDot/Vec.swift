@@ -4,53 +4,30 @@ import QKernelsIntrinsics
 /// input of four groups from one register.
 enum Vec {
   typealias Accumulator = LanesNEON
-  typealias Input = int8x16_t
 
-  /// Tiles of 1 block x 4 pixels: 16 of 32 registers hold accumulators.
-  typealias QuadPixels = InlineArray<1, Void>
-  typealias PairPixels = InlineArray<1, Void>
-  typealias SinglePixels = InlineArray<4, Void>
-  @inline(__always) static var hasPixelQuads: Bool { false }
-  @inline(__always) static var hasBlockQuads: Bool { false }
-  @inline(__always) static var hasBlockPairs: Bool { false }
+  /// Tiles of up to 1 block x 4 pixels: 16 of 32 registers hold accumulators.
+  @inline(__always) static var hasTallTiles: Bool { true }
+  @inline(__always) static var stepsPerVector: Int { 4 }
 
   @inline(__always) static func zero() -> Accumulator { LanesNEON(repeating: 0) }
-  @inline(__always) static func accumulator(_ q: qk_channel_quantization, _ channel: Int) -> Accumulator {
-    LanesNEON(loading: q.bias + channel)
-  }
+  /// The biases of 16 channels.
+  @inline(__always) static func accumulator(_ bias: UnsafeRawPointer) -> Accumulator { LanesNEON(loading: bias) }
+  @inline(__always) static func total(_ s: Accumulator) -> LanesNEON { s }
 
-  static var accumulatorBytes: Int { 64 }
-  @inline(__always) static func spill(_ v: Accumulator, _ p: UnsafeMutableRawPointer) {
-    qkn_store32(p, v.a)
-    qkn_store32(p + 16, v.b)
-    qkn_store32(p + 32, v.c)
-    qkn_store32(p + 48, v.d)
+  /// The weights of a step; moves on to the next.
+  @inline(__always) static func stepWeights(_ p: inout UnsafePointer<Int8>) -> BytesNEON {
+    let w = BytesNEON(qkn_load64(p))
+    p = qkn_next64(p)
+    return w
   }
-  @inline(__always) static func reload(_ p: UnsafeMutableRawPointer) -> Accumulator {
-    LanesNEON(qkn_load32(p), qkn_load32(p + 16), qkn_load32(p + 32), qkn_load32(p + 48))
+  @inline(__always) static func groupWeights(_ p: UnsafePointer<Int8>) -> BytesNEON { BytesNEON(qkn_load64(p)) }
+  /// Adds group `step` of 16 input bytes.
+  @inline(__always) static func dot(_ s: Accumulator, _ x: int8x16_t, _ w: BytesNEON, step: Int) -> Accumulator {
+    dot(s, x, w, lane: step)
   }
-
-  /// 4 input bytes for all channels.
-  @inline(__always) static func input(_ p: UnsafePointer<Int8>) -> Input { qkn_broadcast4(p) }
-  @inline(__always) static func dot(_ s: Accumulator, _ x: Input, _ w: Weights) -> Accumulator {
-    LanesNEON(qkn_dot(s.a, x, w.a), qkn_dot(s.b, x, w.b), qkn_dot(s.c, x, w.c), qkn_dot(s.d, x, w.d))
-  }
-  @inline(__always) static func dot(_ s: Accumulator, _ x: Interleaved, _ w: Weights) -> Accumulator {
-    LanesNEON(qkn_dot(s.a, x.a, w.a), qkn_dot(s.b, x.b, w.b), qkn_dot(s.c, x.c, w.c), qkn_dot(s.d, x.d, w.d))
-  }
-
-  @inline(__always) static var hasQuads: Bool { true }
-  @inline(__always) static var stepsPerQuad: Int { 4 }
-  typealias QuadInput = int8x16_t
-  typealias QuadWeights = BytesNEON
-  @inline(__always) static func zeroQuad() -> QuadInput { qkn_set1_8(0) }
-  @inline(__always) static func zeroQuadWeights() -> QuadWeights { zeroWeights() }
-  /// 16 input bytes: four groups.
-  @inline(__always) static func quad(_ p: UnsafePointer<Int8>) -> QuadInput { qkn_load8(p) }
-  @inline(__always) static func quadWeights(_ p: UnsafePointer<Int8>) -> QuadWeights { BytesNEON(loading: p) }
-  /// Group `step` of a quad.
-  @inline(__always) static func dot(_ s: Accumulator, _ x: QuadInput, _ w: QuadWeights, step: Int) -> Accumulator {
-    switch step {
+  /// Adds group `lane` of 16 input bytes.
+  @inline(__always) static func dot(_ s: Accumulator, _ x: int8x16_t, _ w: BytesNEON, lane: Int) -> Accumulator {
+    switch lane {
     case 0:
       LanesNEON(
         qkn_dot_lane0(s.a, w.a, x), qkn_dot_lane0(s.b, w.b, x), qkn_dot_lane0(s.c, w.c, x), qkn_dot_lane0(s.d, w.d, x))
@@ -66,5 +43,24 @@ enum Vec {
     }
   }
 
-  @inline(__always) static func total(_ s: Accumulator) -> LanesNEON { s }
+  /// Four taps of 16 channels, as packed: the taps of a channel side by side.
+  @inline(__always) static func fourTaps(_ p: UnsafePointer<Int8>) -> BytesNEON { BytesNEON(loading: p) }
+  /// Adds four taps.
+  @inline(__always)
+  static func plus(
+    _ s: LanesNEON, _ x: int8x16_t, _ y: int8x16_t, _ z: int8x16_t, _ t: int8x16_t, _ w: BytesNEON
+  ) -> LanesNEON {
+    plus(s, sideBySide(x, y, z, t), w)
+  }
+  /// Four bytes of each of 16 channels, those of a channel side by side.
+  @inline(__always)
+  static func sideBySide(_ x: int8x16_t, _ y: int8x16_t, _ z: int8x16_t, _ t: int8x16_t) -> BytesNEON {
+    let xy0 = qkn_zip_low8(x, y), xy1 = qkn_zip_high8(x, y), zt0 = qkn_zip_low8(z, t), zt1 = qkn_zip_high8(z, t)
+    return BytesNEON(
+      qkn_zip_low16(xy0, zt0), qkn_zip_high16(xy0, zt0), qkn_zip_low16(xy1, zt1), qkn_zip_high16(xy1, zt1))
+  }
+  /// Adds four products per channel.
+  @inline(__always) static func plus(_ s: LanesNEON, _ x: BytesNEON, _ w: BytesNEON) -> LanesNEON {
+    LanesNEON(qkn_dot(s.a, x.a, w.a), qkn_dot(s.b, x.b, w.b), qkn_dot(s.c, x.c, w.c), qkn_dot(s.d, x.d, w.d))
+  }
 }

@@ -12,8 +12,8 @@ struct LanesNEON {
     self.c = c
     self.d = d
   }
-  @inline(__always) init(loading p: UnsafePointer<Int32>) {
-    self.init(qkn_load32(p), qkn_load32(p + 4), qkn_load32(p + 8), qkn_load32(p + 12))
+  @inline(__always) init(loading p: UnsafeRawPointer) {
+    self.init(qkn_load32(p), qkn_load32(p + 16), qkn_load32(p + 32), qkn_load32(p + 48))
   }
   @inline(__always) init(repeating x: Int32) {
     let v = qkn_set1(x)
@@ -37,30 +37,12 @@ struct BytesNEON {
   @inline(__always) init(loading p: UnsafePointer<Int8>) {
     self.init(qkn_load8(p), qkn_load8(p + 16), qkn_load8(p + 32), qkn_load8(p + 48))
   }
+  @inline(__always) init(_ v: qkn_bytes64) { self.init(v.a, v.b, v.c, v.d) }
 }
 
 extension Vec {
   typealias Lanes = LanesNEON
   typealias Bytes = int8x16_t
-  typealias Weights = BytesNEON
-  typealias Interleaved = BytesNEON
-
-  @inline(__always) static func zeroWeights() -> Weights {
-    let z = qkn_set1_8(0)
-    return BytesNEON(z, z, z, z)
-  }
-  /// 16 channels x 4 weights.
-  @inline(__always) static func weights(_ p: UnsafePointer<Int8>) -> Weights { BytesNEON(loading: p) }
-
-  /// 16 channels of four taps, the taps of a channel side by side.
-  @inline(__always) static func interleaved(
-    _ a: UnsafePointer<Int8>, _ b: UnsafePointer<Int8>, _ c: UnsafePointer<Int8>, _ d: UnsafePointer<Int8>
-  ) -> Interleaved {
-    let x = qkn_load8(a), y = qkn_load8(b), z = qkn_load8(c), w = qkn_load8(d)
-    let xy0 = qkn_zip_low8(x, y), xy1 = qkn_zip_high8(x, y), zw0 = qkn_zip_low8(z, w), zw1 = qkn_zip_high8(z, w)
-    return BytesNEON(
-      qkn_zip_low16(xy0, zw0), qkn_zip_high16(xy0, zw0), qkn_zip_low16(xy1, zw1), qkn_zip_high16(xy1, zw1))
-  }
 
   @inline(__always) static func broadcast(_ x: Int32) -> Lanes { Lanes(repeating: x) }
   @inline(__always) static func sum(_ a: Lanes, _ b: Lanes) -> Lanes { a.with(b) { qkn_add($0, $1) } }
@@ -100,14 +82,6 @@ extension Vec {
     store(sum(d, z), clamp, p + 48, 16)
   }
 
-  /// Wider than a block gains nothing here.
-  @inline(__always)
-  static func depthwiseWide(
-    _ loop: DepthwiseLoop, _ channel: Int, _ channels: Int, _ weights: UnsafePointer<Int8>,
-    _ q: qk_channel_quantization,
-    _ output: UnsafeMutablePointer<Int8>
-  ) -> Int { 0 }
-
   /// The bounds of an int8 output.
   struct Clamp {
     let low: int8x16_t, high: int8x16_t
@@ -120,8 +94,8 @@ extension Vec {
     store(qkn_saturate8(qkn_saturate16(a.a, a.b), qkn_saturate16(a.c, a.d)), clamp, p, left)
   }
   @inline(__always) static func store(_ a: Bytes, _ clamp: Clamp, _ p: UnsafeMutablePointer<Int8>, _ left: Int) {
-    var clamped = qkn_min8(qkn_max8(a, clamp.low), clamp.high)
-    if left >= 16 { qkn_store8(p, clamped) } else { copyFirst(&clamped, UnsafeMutableRawPointer(p), left) }
+    let clamped = qkn_min8(qkn_max8(a, clamp.low), clamp.high)
+    if left >= 16 { qkn_store8(p, clamped) } else { qkn_store8_first(p, clamped, left) }
   }
   @inline(__always) static func store32(_ a: Lanes, _ p: UnsafeMutablePointer<Int32>, _ left: Int) {
     if left >= 16 {
@@ -141,82 +115,98 @@ extension Vec {
     qkn_store32(p + 8, a.c)
     qkn_store32(p + 12, a.d)
   }
-  /// The first `count` bytes of a value.
-  @inline(__always)
-  static func copyFirst<Value>(_ value: inout Value, _ output: UnsafeMutableRawPointer, _ count: Int) {
-    withUnsafeBytes(of: &value) { bytes in
-      for i in 0..<count { output.storeBytes(of: bytes[i], toByteOffset: i, as: UInt8.self) }
-    }
-  }
-
   /// The requantization of one channel block.
   struct Requantizer {
-    let multiplier: Lanes, left: Lanes, right: Lanes
+    let multiplier: Lanes, shift: Lanes
     let zeroPoint: Int32
-    let clamp: Clamp
     let low: Int32, high: Int32
 
     @inline(__always) init(_ q: qk_channel_quantization, _ channel: Int) {
-      let shift = Lanes(loading: q.shift + channel), zero = qkn_set1(0)
       multiplier = Lanes(loading: q.multiplier + channel)
-      left = shift.map { qkn_max($0, zero) }
-      right = shift.map { qkn_min($0, zero) }
+      shift = Lanes(loading: q.shift + channel)
       zeroPoint = q.outputZeroPoint
-      clamp = Clamp(q.outputMin, q.outputMax)
       low = q.outputMin
       high = q.outputMax
     }
 
-    /// 16 outputs before zero point and clamp.
-    @inline(__always) private func values(_ accumulator: Accumulator) -> Lanes {
-      Vec.total(accumulator).with(left) { qkn_shift($0, $1) }.with(multiplier) { qkn_high_multiply($0, $1) }
-        .with(right) { qkn_divide($0, $1) }
+    /// The shortest way for the int8 outputs of a block.
+    @inline(__always) static func path8(_ q: qk_channel_quantization, _ channel: Int) -> PathChoice {
+      guard q.outputMin == -128, q.outputMax == 127, hasRightShifts(q, channel) else { return .general }
+      return q.outputZeroPoint == -128 ? .rectified : .plain
+    }
+    /// The shortest way for int16 outputs.
+    @inline(__always) static func path16(_ q: qk_channel_quantization, _ channel: Int) -> PathChoice {
+      guard q.outputMin == -32768, q.outputMax == 32767, q.outputZeroPoint == 0, hasRightShifts(q, channel) else {
+        return .general
+      }
+      return .plain
+    }
+    @inline(__always) private static func hasRightShifts(_ q: qk_channel_quantization, _ channel: Int) -> Bool {
+      let s = Lanes(loading: q.shift + channel)
+      return qkn_largest(qkn_max(qkn_max(s.a, s.b), qkn_max(s.c, s.d))) < 0
     }
 
-    @inline(__always) private func bytes(_ accumulator: Accumulator) -> int8x16_t {
+    /// 16 outputs before zero point and clamp.
+    @inline(__always) private func values<Path: RequantizationPath>(_ total: Lanes, _: Path.Type) -> Lanes {
+      if Path.choice == .rectified {
+        return total.with(multiplier) { qkn_high_multiply($0, $1) }.with(shift) { qkn_rounding_shift($0, $1) }
+      }
+      if Path.choice == .plain {
+        return total.with(multiplier) { qkn_high_multiply($0, $1) }.with(shift) { qkn_divide_negative($0, $1) }
+      }
+      let zero = qkn_set1(0)
+      return total.with(shift) { qkn_shift($0, qkn_max($1, zero)) }.with(multiplier) { qkn_high_multiply($0, $1) }
+        .with(shift) { qkn_divide($0, qkn_min($1, zero)) }
+    }
+
+    /// 16 int8 outputs.
+    @inline(__always) func bytes<Path: RequantizationPath>(_ total: Lanes, _: Path.Type) -> int8x16_t {
+      let v = values(total, Path.self)
+      if Path.choice == .rectified { return qkn_saturate_above_minus128(v.a, v.b, v.c, v.d) }
       // Saturation at 16 bits comes first: what it cuts off is beyond every int8 clamp.
-      let v = values(accumulator), z = qkn_set1_16(Int16(truncatingIfNeeded: zeroPoint))
+      let z = qkn_set1_16(Int16(truncatingIfNeeded: zeroPoint))
       let words0 = qkn_saturating_add16(qkn_saturate16(v.a, v.b), z)
       let words1 = qkn_saturating_add16(qkn_saturate16(v.c, v.d), z)
-      return qkn_min8(qkn_max8(qkn_saturate8(words0, words1), clamp.low), clamp.high)
-    }
-    // Pixels are requantized one at a time here.
-    @inline(__always) var isPlain: Bool { false }
-    @inline(__always) func store8(
-      _ a: Accumulator, _ b: Accumulator, _ c: Accumulator, _ d: Accumulator, _ output: UnsafeMutableRawPointer,
-      _ stride: Int, isPlain: Bool
-    ) {
-      store8(a, output)
-      store8(b, output + stride)
-      store8(c, output + 2 &* stride)
-      store8(d, output + 3 &* stride)
-    }
-    /// Stores 16 int8 outputs.
-    @inline(__always) func store8(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer) {
-      qkn_store8(output, bytes(accumulator))
-    }
-    /// Stores the first `count` int8 outputs, 1...16.
-    @inline(__always) func store8(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer, _ count: Int) {
-      var result = bytes(accumulator)
-      Vec.copyFirst(&result, output, count)
+      let bytes = qkn_saturate8(words0, words1)
+      if Path.choice == .plain { return bytes }
+      let clamp = Clamp(low, high)
+      return qkn_min8(qkn_max8(bytes, clamp.low), clamp.high)
     }
 
-    @inline(__always) private func words(_ accumulator: Accumulator) -> (int16x8_t, int16x8_t) {
-      let z = qkn_set1(zeroPoint), lower = qkn_set1(low), upper = qkn_set1(high)
-      let v = values(accumulator).map { qkn_max(qkn_min(qkn_add($0, z), upper), lower) }
+    /// 16 int16 outputs; never rectified.
+    @inline(__always)
+    func words<Path: RequantizationPath>(_ total: Lanes, _: Path.Type) -> (int16x8_t, int16x8_t) {
+      var v = values(total, Path.self)
+      if Path.choice == .general {
+        let z = qkn_set1(zeroPoint), lower = qkn_set1(low), upper = qkn_set1(high)
+        v = v.map { qkn_max(qkn_min(qkn_add($0, z), upper), lower) }
+      }
       return (qkn_saturate16(v.a, v.b), qkn_saturate16(v.c, v.d))
     }
-    /// Stores 16 int16 outputs.
-    @inline(__always) func store16(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer) {
-      let result = words(accumulator)
-      qkn_store16(output, result.0)
-      qkn_store16(output + 16, result.1)
-    }
-    /// Stores the first `count` int16 outputs, 1...16.
-    @inline(__always) func store16(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer, _ count: Int) {
-      var result = words(accumulator)
-      Vec.copyFirst(&result.0, output, 2 &* min(count, 8))
-      if count > 8 { Vec.copyFirst(&result.1, output + 16, 2 &* (count &- 8)) }
-    }
   }
+}
+
+/// How the sums of a block become outputs.
+enum PathChoice {
+  /// Any shifts, any bounds.
+  case general
+  /// Every channel has a right shift, and the bounds are those of the type, as in most layers.
+  case plain
+  /// The same with the lowest value as zero point, as after a ReLU: what is negative becomes that value whichever way it
+  /// is rounded, so that halves need no correction.
+  case rectified
+}
+
+/// A choice as a type, for which code is compiled on its own.
+protocol RequantizationPath {
+  static var choice: PathChoice { get }
+}
+enum General: RequantizationPath {
+  @inline(__always) static var choice: PathChoice { .general }
+}
+enum Plain: RequantizationPath {
+  @inline(__always) static var choice: PathChoice { .plain }
+}
+enum Rectified: RequantizationPath {
+  @inline(__always) static var choice: PathChoice { .rectified }
 }

@@ -254,10 +254,14 @@ struct RecurrentWalk {
 
   /// `value` within the gate limit.
   @inline(__always)
-  func limited(_ value: Int32) -> Int32 {
-    // -32768 belongs to an unlimited gate: saturation, not clip.
-    clamped(value, layer.gateLimit == 32767 ? -32768 : 0 &- layer.gateLimit, layer.gateLimit)
-  }
+  func limited(_ value: Int32) -> Int32 { QKernels.limited(value, layer.gateLimit) }
+}
+
+/// `value` within ±`limit`; 32767 stands for no limit but the type's.
+@inline(__always)
+func limited(_ value: Int32, _ limit: Int32) -> Int32 {
+  // -32768 belongs to what has no limit: saturation, not clip.
+  clamped(value, limit == 32767 ? -32768 : 0 &- limit, limit)
 }
 
 /// The activation of a gate or state; raw values are frozen.

@@ -7,9 +7,23 @@ public enum ONNXImporter {
   /// The versions of the standard operator set that are read.
   static let supportedOpsets = 7...28
 
-  /// Names of the supported operators of the standard set and the first version each exists in, by name.
-  public static var supportedOperators: [(name: String, since: Int)] {
-    ONNXOperator.all.values.map { ($0.name, $0.since) }.sorted { $0.name < $1.name }
+  /// A supported operator of the standard set.
+  public struct SupportedOperator: Sendable {
+    /// Its name.
+    public let name: String
+    /// The first supported version of the set that has it.
+    public let since: Int
+    /// Whether it is computed at import, from constants and shapes only.
+    public let isFolded: Bool
+  }
+
+  /// The supported operators, by name.
+  public static var supportedOperators: [SupportedOperator] {
+    let folded = Set(ONNXOperator.constants.map(\.name))
+    return ONNXOperator.all.values.map {
+      SupportedOperator(
+        name: $0.name, since: max($0.since, supportedOpsets.lowerBound), isFolded: folded.contains($0.name))
+    }.sorted { $0.name < $1.name }
   }
 
   /// Returns the graph of a model.

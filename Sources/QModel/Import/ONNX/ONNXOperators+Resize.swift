@@ -21,9 +21,11 @@ private struct AxisResize {
   var output: Int
   /// Output size by input size as the model gives it; `nil` where it gives the output size.
   var scale: Float?
+  /// What is resized with the coordinates "tf_crop_and_resize".
+  var part = ResizeOp.Part()
 
   /// Whether the axis stays as it is.
-  func isIdentity(_ input: Int) -> Bool { output == input && (scale ?? 1) == 1 }
+  func isIdentity(_ input: Int) -> Bool { output == input && (scale ?? 1) == 1 && part == ResizeOp.Part() }
 }
 
 extension ONNXGraphBuilder {
@@ -48,6 +50,7 @@ extension ONNXGraphBuilder {
     var op = try resizeOp(node, [(rows, inputRows), (columns, inputColumns)])
     (op.outputHeight, op.outputWidth) = (rows.output, columns.output)
     (op.scaleHeight, op.scaleWidth) = (rows.scale, columns.scale)
+    (op.partHeight, op.partWidth) = (rows.part, columns.part)
     let image = isChannelsFirst ? try channelsLast(input, for: node) : input
     let channels = isChannelsFirst ? source[1] : source[3]
     let shape = [source[0], op.outputHeight, op.outputWidth, channels]
@@ -83,6 +86,15 @@ extension ONNXGraphBuilder {
       }
       axes[axis] = AxisResize(output: output, scale: scale)
     }
+    try setSizes(node, sizes, targets, source, &axes)
+    try setParts(node, targets, source, &axes)
+    return axes
+  }
+
+  /// Takes over sizes, which a policy may change to keep the proportions.
+  private func setSizes(
+    _ node: ONNXNode, _ sizes: [Int], _ targets: [Int], _ source: [Int], _ axes: inout [AxisResize]
+  ) throws(ModelError) {
     guard sizes.allSatisfy({ $0 >= 1 && $0 < 1 << 31 }) else { throw node.malformed("its sizes are \(sizes)") }
     let policy = try node.string("keep_aspect_ratio_policy", default: "stretch")
     let ratios = zip(sizes, targets).map { Double($0) / Double(source[$1]) }
@@ -104,7 +116,32 @@ extension ONNXGraphBuilder {
       }
       axes[axis] = AxisResize(output: output, scale: Float(common))
     }
-    return axes
+  }
+
+  /// Takes over the region of interest of the coordinates "tf_crop_and_resize": all starts, then all ends.
+  private mutating func setParts(
+    _ node: ONNXNode, _ targets: [Int], _ source: [Int], _ axes: inout [AxisResize]
+  ) throws(ModelError) {
+    guard try coordinates(node) == "tf_crop_and_resize" else { return }
+    let region = try optionalWeights(node, 1, "roi")?.values ?? []
+    guard region.count == 2 * targets.count else {
+      throw node.malformed("its roi has \(region.count) values for \(targets.count) axes")
+    }
+    for (index, axis) in targets.enumerated() {
+      let part = ResizeOp.Part(start: region[index], end: region[targets.count + index])
+      guard (0...1).contains(part.start), (0...1).contains(part.end) else {
+        throw node.unsupported(
+          "its roi \(part.start)...\(part.end) of axis \(axis) reaches beyond the image; 0...1 is supported, so that "
+            + "nothing takes the extrapolation_value")
+      }
+      axes[axis].part = part
+    }
+  }
+
+  /// The attribute "coordinate_transformation_mode". Upsample and the first Resize know one: output position / scale.
+  private func coordinates(_ node: ONNXNode) throws(ModelError) -> String {
+    node.proto.opType == "Upsample" || node.opset < 11
+      ? "asymmetric" : try node.string("coordinate_transformation_mode", default: "half_pixel")
   }
 
   private mutating func scales(_ node: ONNXNode) throws(ModelError) -> [Float] {
@@ -124,12 +161,11 @@ extension ONNXGraphBuilder {
     switch try node.string("mode", default: "nearest") {
     case "nearest": mode = .nearest
     case "linear", "bilinear": mode = .bilinear
-    case let other: throw node.unsupported("the mode \"\(other)\" is not supported")
+    case let other:
+      throw node.unsupported("its attribute \"mode\" is \"\(other)\"; \"nearest\" and \"linear\" are supported")
     }
-    // Upsample and the first Resize know one transformation: output position / scale, cut off.
-    let isOld = node.proto.opType == "Upsample" || node.opset < 11
     var rounding = ResizeOp.Rounding.floor
-    if !isOld {
+    if node.proto.opType == "Resize" && node.opset >= 11 {
       switch try node.string("nearest_mode", default: "round_prefer_floor") {
       case "round_prefer_floor": rounding = .roundPreferFloor
       case "round_prefer_ceil": rounding = .roundPreferCeil
@@ -139,27 +175,27 @@ extension ONNXGraphBuilder {
       }
     }
     let isShrinking = axes.contains { $0.resize.output < $0.input || ($0.resize.scale ?? 1) < 1 }
-    if try node.flag("antialias") && isShrinking { throw node.unsupported("it smooths what it shrinks (antialias)") }
+    // Where nothing shrinks, there is nothing to smooth.
+    if try node.flag("antialias"), mode == .bilinear, isShrinking {
+      throw node.unsupported("its attribute \"antialias\" is 1, and it shrinks the image; only 0 is supported then")
+    }
     let coordinates: ResizeOp.Coordinates
-    switch isOld ? "asymmetric" : try node.string("coordinate_transformation_mode", default: "half_pixel") {
+    switch try self.coordinates(node) {
     case "asymmetric": coordinates = .asymmetric
     case "half_pixel": coordinates = .halfPixel
     case "pytorch_half_pixel": coordinates = .pytorchHalfPixel
     case "align_corners": coordinates = .alignCorners
-    case "half_pixel_symmetric":
-      // The same as half_pixel unless a fraction of an element was cut off at the end.
-      for axis in axes where Float(axis.input) * (axis.resize.scale ?? 1) != Float(axis.resize.output) {
-        if axis.resize.scale != nil { throw node.unsupported("half_pixel_symmetric with a size that is cut off") }
-      }
-      coordinates = .halfPixel
+    case "half_pixel_symmetric": coordinates = .halfPixelSymmetric
+    case "tf_crop_and_resize": coordinates = .cropAndResize
     case "tf_half_pixel_for_nn":
       // floor((x + 1/2) / scale) is half_pixel rounded half up.
       guard mode == .nearest, rounding == .floor else {
-        throw node.unsupported("tf_half_pixel_for_nn with other than nearest_mode \"floor\"")
+        throw node.unsupported(
+          "its coordinates \"tf_half_pixel_for_nn\" need the mode \"nearest\" and the nearest_mode \"floor\"")
       }
       coordinates = .halfPixel
       rounding = .roundPreferCeil
-    case let other: throw node.unsupported("the coordinates \"\(other)\" are not supported")
+    case let other: throw node.malformed("its attribute \"coordinate_transformation_mode\" is \"\(other)\"")
     }
     return ResizeOp(mode: mode, coordinates: coordinates, rounding: rounding, outputHeight: 1, outputWidth: 1)
   }

@@ -122,9 +122,11 @@ struct TFLiteGraphBuilder {
       // Without sound inputs and outputs every operator would be reported.
       throw ModelError(error.kind, error.text)
     }
-    let removed = removeBoundaryConversions()
+    var removed = removeBoundaryConversions()
+    let joined = joinedConversions()
+    removed.formUnion(joined.removed)
     for (index, record) in model.operators.enumerated() where !removed.contains(index) {
-      importOperator(Operator(index: index, record: record))
+      importOperator(Operator(index: index, record: joined.records[index] ?? record))
     }
     do throws(TFLiteProblem) {
       try finishInputs()
@@ -254,6 +256,50 @@ struct TFLiteGraphBuilder {
       }
     }
     return removed
+  }
+
+  // MARK: - Conversions around one operator
+
+  /// DEQUANTIZE, a function of one value in float, QUANTIZE: what TensorFlow's converter writes for functions that it has no
+  /// integer kernel for. All three are one table from int8 to int8.
+  ///
+  /// - Returns: the functions' operators with the integer tensors in place of the float ones, by index, and the indices of
+  ///   the conversions.
+  private func joinedConversions() -> (records: [Int: TFLiteOperator], removed: Set<Int>) {
+    guard isQuantized else { return ([:], []) }
+    // Who writes and who reads a tensor; nobody else may see the floats.
+    var writer: [Int32: Int] = [:], readers: [Int32: [Int]] = [:]
+    for (position, op) in model.operators.enumerated() {
+      for index in op.outputs { writer[index] = position }
+      for index in op.inputs { readers[index, default: []].append(position) }
+    }
+    let outputs = Set(model.outputs)
+    /// The operator at `position`, if it has this code, one input and one output.
+    func single(_ position: Int?, _ codes: Set<TFLiteBuiltinOperator>) -> TFLiteOperator? {
+      guard let position else { return nil }
+      let op = model.operators[position]
+      guard let code = TFLiteBuiltinOperator(rawValue: op.code.builtinCode), codes.contains(code), op.inputs.count == 1,
+        op.outputs.count == 1, (try? checkedIndex(op.inputs[0])) != nil, (try? checkedIndex(op.outputs[0])) != nil
+      else { return nil }
+      return op
+    }
+    var records: [Int: TFLiteOperator] = [:]
+    var removed: Set<Int> = []
+    for position in model.operators.indices {
+      guard var function = single(position, [.elu, .gelu]), readers[function.inputs[0]] == [position],
+        outputs.isDisjoint(with: [function.inputs[0], function.outputs[0]]), let before = writer[function.inputs[0]],
+        let after = readers[function.outputs[0]]?.first, readers[function.outputs[0]]?.count == 1,
+        before < position, position < after, let dequantize = single(before, [.dequantize]),
+        let quantize = single(after, [.quantize]),
+        model.tensors[Int(dequantize.inputs[0])].elementType == .int8,
+        model.tensors[Int(quantize.outputs[0])].elementType == .int8
+      else { continue }
+      function.inputs = dequantize.inputs
+      function.outputs = quantize.outputs
+      records[position] = function
+      removed.formUnion([before, after])
+    }
+    return (records, removed)
   }
 
   /// Whether `external` holds the same values as the integer tensor `integer`, in a form for the outside: as floats, or

@@ -311,6 +311,25 @@ import Testing
       opType: "Resize", opset: 19, shape: [1, 1, 2, 4],
       attributes: [("keep_aspect_ratio_policy", .string("not_larger")), ("axes", .ints([2, 3]))],
       constants: [nil, nil, ints("z", [1, 4])], resultShape: [1, 1, 1, 2], result: [0, 2]),
+    // 5 · 0.5 is cut off to 2: a quarter of an element at each end is left out.
+    Case(
+      opType: "Resize", opset: 19, shape: [1, 1, 1, 5],
+      attributes: [("mode", .string("linear")), ("coordinate_transformation_mode", .string("half_pixel_symmetric"))],
+      constants: [nil, ONNXTensorWriter("s", [4], [1, 1, 1, 0.5])], resultShape: [1, 1, 1, 2], result: [1, 3]),
+    // The axis of the roi that keeps its size is cut out nevertheless.
+    Case(
+      opType: "Resize", opset: 18, shape: [1, 1, 3, 3],
+      attributes: [
+        ("mode", .string("linear")), ("coordinate_transformation_mode", .string("tf_crop_and_resize")),
+        ("axes", .ints([3, 2])),
+      ],
+      constants: [ONNXTensorWriter("r", [4], [0, 0.5, 1, 1]), nil, ints("z", [3, 2])], resultShape: [1, 1, 2, 3],
+      result: [3, 4, 5, 6, 7, 8]),
+    Case(
+      opType: "Resize", opset: 11, shape: [1, 1, 1, 3],
+      attributes: [("coordinate_transformation_mode", .string("tf_crop_and_resize"))],
+      constants: [ONNXTensorWriter("r", [8], [0, 0, 0, 1, 1, 1, 1, 0]), nil, ints("z", [1, 1, 1, 3])],
+      resultShape: [1, 1, 1, 3], result: [2, 1, 0]),
   ]
 
   @Test(arguments: shapeCases + elementCases + matrixCases)
@@ -332,6 +351,28 @@ import Testing
     try #require(result.values.count == item.result.count)
     for (value, expected) in zip(result.values, item.result) {
       #expect(abs(value - expected) <= 1e-6 * max(1, abs(expected)), "\(result.values), expected \(item.result)")
+    }
+  }
+
+  /// What the integer kernels have no form for, by the attribute's name.
+  @Test func resizesThatAreNotSupportedAreNamed() throws {
+    typealias Attributes = [(String, ONNXNodeWriter.Attribute)]
+    let roi = ONNXTensorWriter("r", [2], [0, 1.5])
+    let cases: [(Attributes, String)] = [
+      ([("mode", .string("cubic"))], "\"mode\" is \"cubic\""),
+      ([("mode", .string("linear")), ("antialias", .int(1))], "\"antialias\" is 1"),
+      ([("coordinate_transformation_mode", .string("tf_crop_and_resize"))], "extrapolation_value"),
+      ([("coordinate_transformation_mode", .string("sideways"))], "\"coordinate_transformation_mode\" is \"sideways\""),
+      ([("nearest_mode", .string("even"))], "\"nearest_mode\" is \"even\""),
+    ]
+    for (attributes, expected) in cases {
+      let error = #expect(throws: ModelError.self, "\(expected)") {
+        try evaluated(
+          "Resize", opset: 18, [1, 1, 1, 4], [0, 1, 2, 3], attributes + [("axes", .ints([3]))],
+          constants: [roi, nil, ONNXTensorWriter("z", ints: [2])])
+      }
+      let text = error?.problems.joined() ?? ""
+      #expect(text.contains("(Resize)") && text.contains(expected), "\(text)")
     }
   }
 

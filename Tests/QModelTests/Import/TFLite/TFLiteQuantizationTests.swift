@@ -272,6 +272,41 @@ import Testing
     #expect(problems.last?.hasPrefix("LOGISTIC #3: tensor 4 'middle' is float32 inside a quantized model") == true)
   }
 
+  /// x -> DEQUANTIZE -> ELU -> QUANTIZE -> y.
+  private static func island() -> TFLiteModelBuilder {
+    var model = TFLiteModelBuilder()
+    let x = model.tensor("x", .int8, [1, 4], .init(0.5, 3))
+    let float = model.tensor("float", .float32, [1, 4])
+    let result = model.tensor("result", .float32, [1, 4])
+    let y = model.tensor("y", .int8, [1, 4], .init(0.25, -4))
+    model.add(.dequantize, [x], [float])
+    model.add(.elu, [float], [result])
+    model.add(.quantize, [result], [y])
+    (model.inputs, model.outputs) = ([x], [y])
+    return model
+  }
+
+  @Test func aFloatFunctionBetweenConversionsBecomesOneNode() throws {
+    let graph = try TFLiteImporter.graph(from: Self.island().bytes())
+    try graph.validate()
+    #expect(graph.nodes.map(\.op) == [.unary(.elu(alpha: 1))])
+    #expect((graph.inputs, graph.outputs) == ([0], [3]))
+    #expect(graph.nodes[0].inputs == [0])
+    #expect(graph.nodes[0].outputs == [3])
+    #expect(graph.tensors[3].quantization == TensorQuantization(scale: 0.25, zeroPoint: -4))
+  }
+
+  @Test func floatsThatOthersReadStayUnsupported() {
+    var model = Self.island()
+    let other = model.tensor("other", .int8, [1, 4], .init(0.5, 0))
+    model.add(.quantize, [2], [other])
+    model.outputs.append(other)
+    #expect(Self.problems(model).first?.hasPrefix("DEQUANTIZE #0: tensor 0 'x' is dequantized at run time") == true)
+    model = Self.island()
+    model.outputs.append(2)
+    #expect(Self.problems(model).first?.hasPrefix("DEQUANTIZE #0: tensor 0 'x' is dequantized at run time") == true)
+  }
+
   // MARK: - Constants of float models
 
   @Test func hybridWeightsBecomeFloat() throws {

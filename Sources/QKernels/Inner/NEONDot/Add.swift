@@ -1,0 +1,1 @@
+../TemplateNEON/Add.swift

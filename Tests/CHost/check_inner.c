@@ -457,7 +457,7 @@ int main(int argc, char **argv) {
       }
       check_depthwise(9, 12, sizes[i], kind);
 #ifdef HAS_DEPTHWISE3X3
-      for (int32_t count = 4; count <= 200; count += count < 72 ? 4 : 28)
+      for (int32_t count = 1; count <= 200; count += count < 9 ? 1 : count < 72 ? between(1, 7) : between(1, 50))
         check_depthwise3x3(between(1, 9), sizes[i] < 40 ? sizes[i] : 5, count, between(1, 3), between(1, 3), kind);
 #endif
       check_elementwise(sizes[i], kind);
@@ -496,6 +496,9 @@ int main(int argc, char **argv) {
       bench_depthwise3x3(3, 3, 256, 1, low);
       bench_depthwise3x3(12, 12, 96, 1, low);
       bench_depthwise3x3(48, 48, 24, 1, low);
+      bench_depthwise3x3(48, 48, 3, 1, low);
+      bench_depthwise3x3(16, 16, 8, 2, low);
+      bench_depthwise3x3(4, 4, 3, 1, low);
     }
 #endif
     bench_depthwise("depthwise 3x3 64, 125 pixels", 9, 125, 64);

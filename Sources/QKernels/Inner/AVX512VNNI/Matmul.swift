@@ -85,6 +85,22 @@ private struct Column {
   var isPlain: Bool
 }
 
+/// A tile whose sums wait in memory for their requantization: registers of 16 channels, those of a pixel side by side,
+/// handled in quads of 4 registers.
+private struct WaitingTile {
+  var sums: UnsafeMutableRawPointer
+  var quadCount = 0
+  /// Where the next quad goes.
+  var output: UnsafeMutableRawPointer
+
+  /// Passes to the next quad, whose place is `distance` bytes on.
+  @inline(__always) mutating func advance(by distance: Int) {
+    sums += 256
+    output += distance
+    quadCount &-= 1
+  }
+}
+
 /// The arguments of a call.
 private struct MatmulLoop {
   let rows: UnsafePointer<UnsafePointer<Int8>?>
@@ -131,14 +147,27 @@ private struct MatmulLoop {
     _ a: __m512i, _ b: __m512i, _ c: __m512i, _ d: __m512i, _ column: Column, _ result: UnsafeMutableRawPointer,
     _ nb: InlineArray<NB, Void>
   ) {
-    let c0 = BlockConstants(column.constants)
-    let c1 = NB == 1 ? c0 : BlockConstants(column.constants + BlockConstants.byteCount)
-    let c2 = NB == 4 ? BlockConstants(column.constants + 2 &* BlockConstants.byteCount) : c0
-    let c3 = NB == 4 ? BlockConstants(column.constants + 3 &* BlockConstants.byteCount) : c1
+    storeQuad(
+      scaled(a, column, 0, nb), scaled(b, column, 1, nb), scaled(c, column, 2, nb), scaled(d, column, 3, nb), column,
+      result, nb)
+  }
+
+  /// Register `index` of a quad, doubled.
+  @inline(__always)
+  func scaled<let NB: Int>(_ sums: __m512i, _ column: Column, _ index: Int, _: InlineArray<NB, Void>) -> __m512i {
+    BlockConstants(column.constants + index % NB &* BlockConstants.byteCount).doubleScaled(sums)
+  }
+
+  /// Stores 4 registers of doubled outputs.
+  @inline(__always)
+  func storeQuad<let NB: Int>(
+    _ a: __m512i, _ b: __m512i, _ c: __m512i, _ d: __m512i, _ column: Column, _ result: UnsafeMutableRawPointer,
+    _ nb: InlineArray<NB, Void>
+  ) {
     // Saturation at 16 bits, here and below, cuts off what is beyond every int8 clamp.
     let z = qk512_set1_16(Int16(truncatingIfNeeded: 2 &* quantization.outputZeroPoint &+ 1))
-    let ab = qk512_adds16(qk512_packs32(c0.doubleScaled(a), c1.doubleScaled(b)), z)
-    let cd = qk512_adds16(qk512_packs32(c2.doubleScaled(c), c3.doubleScaled(d)), z)
+    let ab = qk512_adds16(qk512_packs32(a, b), z)
+    let cd = qk512_adds16(qk512_packs32(c, d), z)
     let bytes = qk512_clamp8(
       qk512_transpose4x4(qk512_packs16(qk512_shift_right16_by1(ab), qk512_shift_right16_by1(cd))),
       qk512_set1_8(Int8(truncatingIfNeeded: quantization.outputMin)),
@@ -216,14 +245,7 @@ private struct MatmulLoop {
       var x = rows[row].unsafelyUnwrapped + pixel &* pixelStride
       var left = rowGroups
       while left > 0 {
-        var vectors = InlineArray<NB, __m512i>(repeating: qk512_zero())
-        for n in 0..<NB { vectors[n] = qk512_load(w + n &* blockBytes) }
-        for m in 0..<MR {
-          let input = qk512_flipped4(x + m &* pixelStride, flip)
-          for n in 0..<NB { sums[m][n] = qk512_dpbusd(sums[m][n], input, vectors[n]) }
-        }
-        w += 64
-        x += 4
+        add(&sums, &x, &w)
         left &-= 1
       }
       row &+= 1
@@ -255,6 +277,78 @@ private struct MatmulLoop {
       for n in 0..<NB { qk512_store(column.sums + (m &* NB &+ n) &* 64, sums[m][n]) }
     }
     finishAny(column, result, MR, NB)
+  }
+
+  /// The products of one group.
+  @inline(__always)
+  func add<let MR: Int, let NB: Int>(
+    _ sums: inout InlineArray<MR, InlineArray<NB, __m512i>>, _ x: inout UnsafePointer<Int8>,
+    _ w: inout UnsafePointer<Int8>
+  ) {
+    var vectors = InlineArray<NB, __m512i>(repeating: qk512_zero())
+    for n in 0..<NB { vectors[n] = qk512_load(w + n &* blockBytes) }
+    for m in 0..<MR {
+      let input = qk512_flipped4(x + m &* pixelStride, flip)
+      for n in 0..<NB { sums[m][n] = qk512_dpbusd_here(sums[m][n], input, vectors[n]) }
+    }
+    w += 64
+    x += 4
+  }
+
+  /// As `tile`, for a plain column, but requantizes the tile that waits, a register after each group, and leaves this one
+  /// waiting.
+  @inline(__always)
+  func tile<let MR: Int, let NB: Int>(
+    _ column: Column, _ pixel: Int, _ waiting: inout WaitingTile, _ mr: InlineArray<MR, Void>,
+    _ nb: InlineArray<NB, Void>
+  ) {
+    var sums = InlineArray<MR, InlineArray<NB, __m512i>>(
+      repeating: InlineArray<NB, __m512i>(repeating: qk512_zero()))
+    for n in 0..<NB {
+      let start = BlockConstants(column.constants + n &* BlockConstants.byteCount).start
+      for m in 0..<MR { sums[m][n] = start }
+    }
+    var w = weights + column.block &* blockBytes
+    var row = 0
+    while row < rowCount {
+      var x = rows[row].unsafelyUnwrapped + pixel &* pixelStride
+      var left = rowGroups
+      while left >= 4, waiting.quadCount > 0 {
+        add(&sums, &x, &w)
+        let a = qk512_here(scaled(qk512_load(waiting.sums), column, 0, nb))
+        add(&sums, &x, &w)
+        let b = qk512_here(scaled(qk512_load(waiting.sums + 64), column, 1, nb))
+        add(&sums, &x, &w)
+        let c = qk512_here(scaled(qk512_load(waiting.sums + 128), column, 2, nb))
+        add(&sums, &x, &w)
+        let d = qk512_here(scaled(qk512_load(waiting.sums + 192), column, 3, nb))
+        storeQuad(a, b, c, d, column, waiting.output, nb)
+        waiting.advance(by: outputStride &* (4 / NB))
+        left &-= 4
+      }
+      while left > 0 {
+        add(&sums, &x, &w)
+        left &-= 1
+      }
+      row &+= 1
+    }
+    finish(&waiting, column, nb)
+    for m in 0..<MR {
+      for n in 0..<NB { qk512_store(column.sums + (m &* NB &+ n) &* 64, sums[m][n]) }
+    }
+    waiting = WaitingTile(
+      sums: column.sums, quadCount: MR &* NB / 4, output: output + (pixel &* outputStride &+ column.block &* 16))
+  }
+
+  /// Requantizes the tile that waits.
+  @inline(__always)
+  func finish<let NB: Int>(_ waiting: inout WaitingTile, _ column: Column, _ nb: InlineArray<NB, Void>) {
+    while waiting.quadCount > 0 {
+      let s = waiting.sums
+      finishQuad(
+        qk512_load(s), qk512_load(s + 64), qk512_load(s + 128), qk512_load(s + 192), column, waiting.output, nb)
+      waiting.advance(by: outputStride &* (4 / NB))
+    }
   }
 
   /// Adds the products of one pixel to the first NB sums. The reduction is spread over all 4, because each waits for its
@@ -310,12 +404,13 @@ private struct MatmulLoop {
     finishAny(column, result, 1, NB)
   }
 
-  /// All pixels of the blocks from `first` on, NB at a time while there are as many, in tiles of MR pixels and what remains.
+  /// All pixels of the blocks from `first` on, NB at a time while there are as many: LONG pixels in a tile of a long
+  /// reduction, else MR, and what remains.
   /// Returns the first block that was not computed.
   @inline(__always)
-  func columns<let MR: Int, let NB: Int>(
-    _ memory: UnsafeMutableRawPointer, _ first: Int, _ end: Int, _ mr: InlineArray<MR, Void>,
-    _ nb: InlineArray<NB, Void>
+  func columns<let LONG: Int, let MR: Int, let NB: Int>(
+    _ memory: UnsafeMutableRawPointer, _ first: Int, _ end: Int, _ long: InlineArray<LONG, Void>,
+    _ mr: InlineArray<MR, Void>, _ nb: InlineArray<NB, Void>
   ) -> Int {
     var column = Column(
       block: first, constants: memory, sums: memory + 4 &* BlockConstants.byteCount,
@@ -331,6 +426,14 @@ private struct MatmulLoop {
       if pointerStride == 0 {
         if NB == 1, outputBytes == 1, column.isPlain {
           pixel = isFlipped ? fours(column, isFlipped: true) : fours(column, isFlipped: false)
+        }
+        if NB > 1, outputBytes == 1, column.isPlain, rowGroups >= 4, rowCount &* rowGroups >= 16 {
+          var waiting = WaitingTile(sums: column.sums, output: output)
+          while pixelCount &- pixel >= LONG {
+            tile(column, pixel, &waiting, InlineArray<LONG, Void>(repeating: ()), nb)
+            pixel &+= LONG
+          }
+          finish(&waiting, column, nb)
         }
         while pixelCount &- pixel >= MR {
           tile(column, pixel, mr, nb)
@@ -494,9 +597,9 @@ func matmul(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
       return
     }
     let end = (loop.channelCount &+ 15) / 16
-    var block = loop.columns(
-      memory, 0, end, InlineArray<4, Void>(repeating: ()), InlineArray<4, Void>(repeating: ()))
-    block = loop.columns(memory, block, end, InlineArray<4, Void>(repeating: ()), InlineArray<2, Void>(repeating: ()))
-    _ = loop.columns(memory, block, end, InlineArray<4, Void>(repeating: ()), InlineArray<1, Void>(repeating: ()))
+    let one: Void = ()
+    var block = loop.columns(memory, 0, end, InlineArray<4, Void>(repeating: one), InlineArray<4, Void>(repeating: one), InlineArray<4, Void>(repeating: one))
+    block = loop.columns(memory, block, end, InlineArray<8, Void>(repeating: one), InlineArray<4, Void>(repeating: one), InlineArray<2, Void>(repeating: one))
+    _ = loop.columns(memory, block, end, InlineArray<12, Void>(repeating: one), InlineArray<4, Void>(repeating: one), InlineArray<1, Void>(repeating: one))
   }
 }

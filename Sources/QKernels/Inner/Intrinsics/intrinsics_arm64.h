@@ -68,7 +68,7 @@ QK_INLINE const void *qkn_opaque(const void *p) {
   return p;
 }
 QK_INLINE void qkn_store8(void *p, int8x16_t v) { vst1q_s8((int8_t *)p, v); }
-/* The first count bytes, 1...15. */
+/* The first count bytes, 0...15. */
 QK_INLINE void qkn_store8_first(void *p, int8x16_t v, long count) {
   int8_t *to = (int8_t *)p;
   if (count & 8) {
@@ -88,6 +88,7 @@ QK_INLINE void qkn_store8_first(void *p, int8x16_t v, long count) {
   }
   if (count & 1) vst1q_lane_s8(to, v, 0);
 }
+QK_INLINE int8x16_t qkn_bytes16(int16x8_t v) { return vreinterpretq_s8_s16(v); }
 QK_INLINE int32x4_t qkn_load32(const void *p) { return vld1q_s32((const int32_t *)p); }
 QK_INLINE void qkn_store32(void *p, int32x4_t v) { vst1q_s32((int32_t *)p, v); }
 QK_INLINE void qkn_store16(void *p, int16x8_t v) { vst1q_s16((int16_t *)p, v); }

@@ -42,6 +42,18 @@ QK_INLINE __m512i qk512_broadcast4(const void *p) {
   __asm__("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const int32_t *)p));
   return v;
 }
+/* 4 bytes to all lanes, xor flip; opaque for the same reason. */
+QK_INLINE __m512i qk512_flipped4(const void *p, __m512i flip) {
+  __m512i v;
+  __asm__("vpxord %1%{1to16%}, %2, %0" : "=v"(v) : "m"(*(const int32_t *)p), "v"(flip));
+  return v;
+}
+/* All bits inverted: -1 - a. */
+QK_INLINE __m512i qk512_complement(__m512i a) { return _mm512_ternarylogic_epi32(a, a, a, 0x55); }
+/* Not 0 in lanes whose shift is not to the right and whose multiplier is not 0. */
+QK_INLINE __m512i qk512_not_right(__m512i shift, __m512i multiplier) {
+  return _mm512_maskz_mov_epi32(_mm512_cmpge_epi32_mask(shift, _mm512_setzero_si512()), multiplier);
+}
 QK_INLINE __m512i qk512_xor(__m512i a, __m512i b) { return _mm512_xor_si512(a, b); }
 QK_INLINE __m512i qk512_add(__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }
 QK_INLINE __m512i qk512_sub(__m512i a, __m512i b) { return _mm512_sub_epi32(a, b); }
@@ -72,6 +84,29 @@ QK_INLINE void qk512_store_quarter0(void *p, __m512i v) { _mm_storeu_si128((__m1
 QK_INLINE void qk512_store_quarter1(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 1)); }
 QK_INLINE void qk512_store_quarter2(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 2)); }
 QK_INLINE void qk512_store_quarter3(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 3)); }
+/* The even lanes of a and b, without sign, multiplied to 64 bits. */
+QK_INLINE __m512i qk512_multiply_unsigned(__m512i a, __m512i b) { return _mm512_mul_epu32(a, b); }
+/* The even or the odd lanes of a as the upper half of words of 64 bits over the lower half of b. */
+QK_INLINE __m512i qk512_even_up(__m512i a, __m512i b) { return _mm512_mask_blend_epi32(0x5555, _mm512_slli_epi64(a, 32), b); }
+QK_INLINE __m512i qk512_odd_up(__m512i a, __m512i b) { return _mm512_mask_blend_epi32(0x5555, a, b); }
+/* The upper halves of the words of 64 bits of a to the even lanes, of b to the odd ones. */
+QK_INLINE __m512i qk512_join_upper(__m512i a, __m512i b) {
+  return _mm512_mask_shuffle_epi32(b, 0x5555, a, (_MM_PERM_ENUM)0xF5);
+}
+QK_INLINE __m512i qk512_shift_right16_by1(__m512i a) { return _mm512_srai_epi16(a, 1); }
+/* Keeps the compiler from moving loads and stores past this place. */
+QK_INLINE void qk_keep_order(void) { __asm__ volatile("" ::: "memory"); }
+/* Any value: memory that is filled with it is not touched. */
+QK_INLINE __m512i qk512_any(void) {
+  __m512i v;
+  return v;
+}
+QK_INLINE __m128i qk512_quarter0(__m512i v) { return _mm512_castsi512_si128(v); }
+QK_INLINE __m128i qk512_quarter1(__m512i v) { return _mm512_extracti32x4_epi32(v, 1); }
+QK_INLINE __m128i qk512_quarter2(__m512i v) { return _mm512_extracti32x4_epi32(v, 2); }
+QK_INLINE __m128i qk512_quarter3(__m512i v) { return _mm512_extracti32x4_epi32(v, 3); }
+QK_INLINE void qk512_store_half0(void *p, __m512i v) { _mm256_storeu_si256((__m256i *)p, _mm512_castsi512_si256(v)); }
+QK_INLINE void qk512_store_half1(void *p, __m512i v) { _mm256_storeu_si256((__m256i *)p, _mm512_extracti64x4_epi64(v, 1)); }
 QK_INLINE __m512i qk512_unpack_low8(__m512i a, __m512i b) { return _mm512_unpacklo_epi8(a, b); }
 QK_INLINE __m512i qk512_unpack_high8(__m512i a, __m512i b) { return _mm512_unpackhi_epi8(a, b); }
 QK_INLINE __m512i qk512_unpack_low16(__m512i a, __m512i b) { return _mm512_unpacklo_epi16(a, b); }

@@ -209,7 +209,7 @@ struct RecurrentWalk {
       var args = qk_matmul_args(
         rows: list, pointerStride: 0, rowCount: 1, rowGroups: Int32(truncatingIfNeeded: groups),
         pixelStride: Int32(truncatingIfNeeded: stride), pixelCount: Int32(truncatingIfNeeded: count),
-        weights: context.constant(product.weights, as: Int8.self) + direction &* blocks &* groups &* 64,
+        flipped: 0, weights: context.constant(product.weights, as: Int8.self) + direction &* blocks &* groups &* 64,
         quantization: product.resolved(context).advanced(by: direction &* blocks &* 16), output: output,
         outputStride: Int32(truncatingIfNeeded: gateRows), channelCount: Int32(truncatingIfNeeded: rows))
       context.inner.matmul16(&args)

@@ -324,7 +324,9 @@ private func fillPairs(_ table: UnsafeMutableRawPointer, pixels: Int, channels: 
 private struct Column {
   let input: UnsafePointer<Int8>
   let height: Int, rowBytes: Int
-  let padTop: Int, strideHeight: Int
+  /// The input row of the first window's top; negative in the padding.
+  let firstRow: Int
+  let strideHeight: Int
   let range: OutputRange
   let output: UnsafeMutablePointer<Int8>
   let outputHeight: Int, outputRowBytes: Int
@@ -338,7 +340,7 @@ private struct Column {
   @inline(never)
   func run<Taps: ColumnTaps, Last: Requantization>(_ source: Taps, _ table: BlockTable, _: Last.Type) {
     let top = table.weights(row: 0), middle = table.weights(row: 1), bottom = table.weights(row: 2)
-    var row = 0 &- padTop
+    var row = firstRow
     var result = output
     if strideHeight == 1 {
       let first = taps(row, source), second = taps(row &+ 1, source)
@@ -386,9 +388,25 @@ private struct Columns {
     isPaired = args.strideWidth == 2 && pixels > 1
   }
 
-  /// All columns of the channels in `lanes`.
+  /// All columns of the channels in `lanes`. An image beyond the second-level cache is cut into bands of rows, where the
+  /// columns side by side are in the cache and in the reach of prefetching.
   @inline(__always)
   func run(_ lanes: LaneChannels, _ table: BlockTable, _ pairs: UnsafePointer<__m512i>, isRectified: Bool) {
+    let isLarge = Int(args.height) &* Int(args.width) &* Int(args.channelCount) > 1 << 20
+    let rows = isLarge ? 16 : args.outputHeight
+    var row: Int32 = 0
+    while row < args.outputHeight {
+      band(row, min(rows, args.outputHeight &- row), lanes, table, pairs, isRectified: isRectified)
+      row &+= rows
+    }
+  }
+
+  /// Output rows `row ..< row + rows`.
+  @inline(__always)
+  private func band(
+    _ row: Int32, _ rows: Int32, _ lanes: LaneChannels, _ table: BlockTable, _ pairs: UnsafePointer<__m512i>,
+    isRectified: Bool
+  ) {
     let channels = Int(args.channelCount), outputWidth = Int(args.outputWidth)
     let padding = qk512_set1_8(Int8(truncatingIfNeeded: args.inputZeroPoint))
     let q = args.quantization
@@ -398,9 +416,10 @@ private struct Columns {
     var x = 0
     while x < outputWidth {
       let column = Column(
-        input: args.input, height: Int(args.height), rowBytes: Int(args.width) &* channels, padTop: Int(args.padTop),
-        strideHeight: Int(args.strideHeight), range: range, output: args.output + (x &* channels &+ lanes.first),
-        outputHeight: Int(args.outputHeight), outputRowBytes: outputWidth &* channels,
+        input: args.input, height: Int(args.height), rowBytes: Int(args.width) &* channels,
+        firstRow: Int(row) &* Int(args.strideHeight) &- Int(args.padTop), strideHeight: Int(args.strideHeight),
+        range: range, output: args.output + ((Int(row) &* outputWidth &+ x) &* channels &+ lanes.first),
+        outputHeight: Int(rows), outputRowBytes: outputWidth &* channels,
         mask: bits(0, min(pixels, outputWidth &- x) &* lanes.count))
       let first = x &* Int(args.strideWidth) &- Int(args.padLeft)
       x &+= pixels

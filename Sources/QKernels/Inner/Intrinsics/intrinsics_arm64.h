@@ -1,4 +1,4 @@
-/* Single arm64 instructions for the sets' Vec.swift, inlined at no cost. */
+/* Single arm64 instructions and short sequences of them for the NEON sets, inlined at no cost. */
 #pragma once
 #if defined(__aarch64__)
 #include <arm_neon.h>

@@ -41,8 +41,9 @@ enum VerifyCommand {
     let model = try loadModel(path)
     let tensors = graph.inputs.map { graph.tensors[$0] }
     let layouts = tensors.map { SampleLayout($0) }
-    guard layouts.count == model.inputs.count, graph.outputs.count == model.outputs.count,
-      zip(layouts, model.inputs).allSatisfy({ $0.fullShape == $1.sourceShape })
+    let results = graph.outputs.map { SampleLayout(graph.tensors[$0]) }
+    guard layouts.map(\.fullShape) == model.inputs.map(\.sourceShape),
+      results.map(\.fullShape) == model.outputs.map(\.sourceShape)
     else {
       throw CommandFailure.malformed(
         "\(path): its inputs and outputs are not those of \(floatPath); verify a .qkm against the model it was made from"

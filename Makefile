@@ -5,7 +5,7 @@ DIGITS := golden/models/digits
 
 export CPU
 
-.PHONY: all build demo test test-full asan tsan lib check-symbols test-cross bench bench-sweep lint format clean
+.PHONY: all build demo test test-full asan tsan lib check-symbols size test-cross bench bench-sweep lint format clean
 
 all: build
 
@@ -59,6 +59,9 @@ lib:
 
 check-symbols:
 	Scripts/check-symbols.sh
+
+size: build
+	Scripts/size-table $(BUILD)/qcli
 
 test-cross: build check-symbols
 	Scripts/test-cross $(BUILD)/qcli

@@ -91,6 +91,7 @@ static int matmul(int wide_output) {
     rows[i] = input + between(0, (int)sizeof input - 13 * 67 - 400 - 64);
   }
   args.rows = rows;
+  args.flipped = 0;
   args.weights = weights;
   args.quantization =
       quantization(args.channelCount, args.rowCount * args.rowGroups * 4, wide_output ? 16 : 8, wide_output);
@@ -150,7 +151,7 @@ static int depthwise3x3(void) {
   static int8_t padding[40];
   qk_depthwise3x3_args args;
   int rows, columns, pixel = 0;
-  args.channelCount = 4 * between(1, 10);
+  args.channelCount = between(1, 40);
   do {
     args.height = between(1, 9);
     args.width = between(1, 9);

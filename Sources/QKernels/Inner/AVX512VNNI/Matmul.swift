@@ -81,8 +81,24 @@ private struct Column {
   let sums: UnsafeMutableRawPointer
   /// Channels from the first block on.
   var channelCount: Int
-  /// Whether all blocks are full and shift right.
+  /// Whether all scales shift right.
   var isPlain: Bool
+}
+
+/// A tile whose sums wait in memory for their requantization: registers of 16 channels, those of a pixel side by side,
+/// handled in quads of 4 registers.
+private struct WaitingTile {
+  var sums: UnsafeMutableRawPointer
+  var quadCount = 0
+  /// Where the next quad goes.
+  var output: UnsafeMutableRawPointer
+
+  /// Passes to the next quad, whose place is `distance` bytes on.
+  @inline(__always) mutating func advance(by distance: Int) {
+    sums += 256
+    output += distance
+    quadCount &-= 1
+  }
 }
 
 /// The arguments of a call.
@@ -129,21 +145,43 @@ private struct MatmulLoop {
   @inline(__always)
   func finishQuad<let NB: Int>(
     _ a: __m512i, _ b: __m512i, _ c: __m512i, _ d: __m512i, _ column: Column, _ result: UnsafeMutableRawPointer,
-    _: InlineArray<NB, Void>
+    _ nb: InlineArray<NB, Void>
   ) {
-    let c0 = BlockConstants(column.constants)
-    let c1 = NB == 1 ? c0 : BlockConstants(column.constants + BlockConstants.byteCount)
-    let c2 = NB == 4 ? BlockConstants(column.constants + 2 &* BlockConstants.byteCount) : c0
-    let c3 = NB == 4 ? BlockConstants(column.constants + 3 &* BlockConstants.byteCount) : c1
+    storeQuad(
+      scaled(a, column, 0, nb), scaled(b, column, 1, nb), scaled(c, column, 2, nb), scaled(d, column, 3, nb), column,
+      result, nb)
+  }
+
+  /// Register `index` of a quad, doubled.
+  @inline(__always)
+  func scaled<let NB: Int>(_ sums: __m512i, _ column: Column, _ index: Int, _: InlineArray<NB, Void>) -> __m512i {
+    BlockConstants(column.constants + index % NB &* BlockConstants.byteCount).doubleScaled(sums)
+  }
+
+  /// Stores 4 registers of doubled outputs.
+  @inline(__always)
+  func storeQuad<let NB: Int>(
+    _ a: __m512i, _ b: __m512i, _ c: __m512i, _ d: __m512i, _ column: Column, _ result: UnsafeMutableRawPointer,
+    _ nb: InlineArray<NB, Void>
+  ) {
     // Saturation at 16 bits, here and below, cuts off what is beyond every int8 clamp.
     let z = qk512_set1_16(Int16(truncatingIfNeeded: 2 &* quantization.outputZeroPoint &+ 1))
-    let ab = qk512_adds16(qk512_packs32(c0.doubleScaled(a), c1.doubleScaled(b)), z)
-    let cd = qk512_adds16(qk512_packs32(c2.doubleScaled(c), c3.doubleScaled(d)), z)
+    let ab = qk512_adds16(qk512_packs32(a, b), z)
+    let cd = qk512_adds16(qk512_packs32(c, d), z)
     let bytes = qk512_clamp8(
       qk512_transpose4x4(qk512_packs16(qk512_shift_right16_by1(ab), qk512_shift_right16_by1(cd))),
       qk512_set1_8(Int8(truncatingIfNeeded: quantization.outputMin)),
       qk512_set1_8(Int8(truncatingIfNeeded: quantization.outputMax)))
-    if NB == 4 || outputStride == 16 &* NB {
+    if column.channelCount < 16 &* NB {
+      if NB == 1, outputStride == 8, column.channelCount == 8 {
+        qk512_store_half0(result, qk512_even64(bytes))
+        return
+      }
+      storePart(result, qk512_quarter0(bytes), column, 0, nb)
+      storePart(result, qk512_quarter1(bytes), column, 1, nb)
+      storePart(result, qk512_quarter2(bytes), column, 2, nb)
+      storePart(result, qk512_quarter3(bytes), column, 3, nb)
+    } else if NB == 4 || outputStride == 16 &* NB {
       qk512_store(result, bytes)
     } else if NB == 2 {
       qk512_store_half0(result, bytes)
@@ -156,7 +194,17 @@ private struct MatmulLoop {
     }
   }
 
-  /// Requantizes and stores the `pixels` x `blocks` registers of `column.sums`, whatever their scales and the number of channels.
+  /// Stores what exists of register `index` of a quad whose last block is not full.
+  @inline(__always)
+  private func storePart<let NB: Int>(
+    _ result: UnsafeMutableRawPointer, _ bytes: __m128i, _ column: Column, _ index: Int, _: InlineArray<NB, Void>
+  ) {
+    let left = column.channelCount &- 16 &* (index % NB)
+    qk128_store_first(
+      result + (index / NB &* outputStride &+ 16 &* (index % NB)), bytes, Int32(truncatingIfNeeded: min(left, 16)))
+  }
+
+  /// Requantizes and stores the `pixels` x `blocks` registers of `column.sums`, whatever their scales.
   @inline(never)
   func finishAny(
     _ column: Column, _ result: UnsafeMutableRawPointer, _ pixels: Int, _ blocks: Int
@@ -180,10 +228,10 @@ private struct MatmulLoop {
     }
   }
 
-  /// Sums pixels `pixel ..< pixel + MR` of NB blocks. `isFlipped` spares an instruction per group and pixel.
+  /// Sums pixels `pixel ..< pixel + MR` of NB blocks.
   @inline(__always)
   func tile<let MR: Int, let NB: Int>(
-    _ column: Column, _ pixel: Int, _ mr: InlineArray<MR, Void>, _ nb: InlineArray<NB, Void>, isFlipped: Bool = false
+    _ column: Column, _ pixel: Int, _ mr: InlineArray<MR, Void>, _ nb: InlineArray<NB, Void>
   ) {
     var sums = InlineArray<MR, InlineArray<NB, __m512i>>(
       repeating: InlineArray<NB, __m512i>(repeating: qk512_zero()))
@@ -197,15 +245,7 @@ private struct MatmulLoop {
       var x = rows[row].unsafelyUnwrapped + pixel &* pixelStride
       var left = rowGroups
       while left > 0 {
-        var vectors = InlineArray<NB, __m512i>(repeating: qk512_zero())
-        for n in 0..<NB { vectors[n] = qk512_load(w + n &* blockBytes) }
-        for m in 0..<MR {
-          let input =
-            isFlipped ? qk512_broadcast4(x + m &* pixelStride) : qk512_flipped4(x + m &* pixelStride, flip)
-          for n in 0..<NB { sums[m][n] = qk512_dpbusd(sums[m][n], input, vectors[n]) }
-        }
-        w += 64
-        x += 4
+        add(&sums, &x, &w)
         left &-= 1
       }
       row &+= 1
@@ -230,12 +270,6 @@ private struct MatmulLoop {
         }
       } else {
         finishQuad(sums[0][0], sums[1][0], sums[2][0], sums[3][0], column, result, nb)
-        if MR > 4 {
-          finishQuad(sums[4][0], sums[5][0], sums[6][0], sums[7][0], column, result + 4 &* outputStride, nb)
-        }
-        if MR > 8 {
-          finishQuad(sums[8][0], sums[9][0], sums[10][0], sums[11][0], column, result + 8 &* outputStride, nb)
-        }
       }
       return
     }
@@ -243,6 +277,78 @@ private struct MatmulLoop {
       for n in 0..<NB { qk512_store(column.sums + (m &* NB &+ n) &* 64, sums[m][n]) }
     }
     finishAny(column, result, MR, NB)
+  }
+
+  /// The products of one group.
+  @inline(__always)
+  func add<let MR: Int, let NB: Int>(
+    _ sums: inout InlineArray<MR, InlineArray<NB, __m512i>>, _ x: inout UnsafePointer<Int8>,
+    _ w: inout UnsafePointer<Int8>
+  ) {
+    var vectors = InlineArray<NB, __m512i>(repeating: qk512_zero())
+    for n in 0..<NB { vectors[n] = qk512_load(w + n &* blockBytes) }
+    for m in 0..<MR {
+      let input = qk512_flipped4(x + m &* pixelStride, flip)
+      for n in 0..<NB { sums[m][n] = qk512_dpbusd_here(sums[m][n], input, vectors[n]) }
+    }
+    w += 64
+    x += 4
+  }
+
+  /// As `tile`, for a plain column, but requantizes the tile that waits, a register after each group, and leaves this one
+  /// waiting.
+  @inline(__always)
+  func tile<let MR: Int, let NB: Int>(
+    _ column: Column, _ pixel: Int, _ waiting: inout WaitingTile, _ mr: InlineArray<MR, Void>,
+    _ nb: InlineArray<NB, Void>
+  ) {
+    var sums = InlineArray<MR, InlineArray<NB, __m512i>>(
+      repeating: InlineArray<NB, __m512i>(repeating: qk512_zero()))
+    for n in 0..<NB {
+      let start = BlockConstants(column.constants + n &* BlockConstants.byteCount).start
+      for m in 0..<MR { sums[m][n] = start }
+    }
+    var w = weights + column.block &* blockBytes
+    var row = 0
+    while row < rowCount {
+      var x = rows[row].unsafelyUnwrapped + pixel &* pixelStride
+      var left = rowGroups
+      while left >= 4, waiting.quadCount > 0 {
+        add(&sums, &x, &w)
+        let a = qk512_here(scaled(qk512_load(waiting.sums), column, 0, nb))
+        add(&sums, &x, &w)
+        let b = qk512_here(scaled(qk512_load(waiting.sums + 64), column, 1, nb))
+        add(&sums, &x, &w)
+        let c = qk512_here(scaled(qk512_load(waiting.sums + 128), column, 2, nb))
+        add(&sums, &x, &w)
+        let d = qk512_here(scaled(qk512_load(waiting.sums + 192), column, 3, nb))
+        storeQuad(a, b, c, d, column, waiting.output, nb)
+        waiting.advance(by: outputStride &* (4 / NB))
+        left &-= 4
+      }
+      while left > 0 {
+        add(&sums, &x, &w)
+        left &-= 1
+      }
+      row &+= 1
+    }
+    finish(&waiting, column, nb)
+    for m in 0..<MR {
+      for n in 0..<NB { qk512_store(column.sums + (m &* NB &+ n) &* 64, sums[m][n]) }
+    }
+    waiting = WaitingTile(
+      sums: column.sums, quadCount: MR &* NB / 4, output: output + (pixel &* outputStride &+ column.block &* 16))
+  }
+
+  /// Requantizes the tile that waits.
+  @inline(__always)
+  func finish<let NB: Int>(_ waiting: inout WaitingTile, _ column: Column, _ nb: InlineArray<NB, Void>) {
+    while waiting.quadCount > 0 {
+      let s = waiting.sums
+      finishQuad(
+        qk512_load(s), qk512_load(s + 64), qk512_load(s + 128), qk512_load(s + 192), column, waiting.output, nb)
+      waiting.advance(by: outputStride &* (4 / NB))
+    }
   }
 
   /// Adds the products of one pixel to the first NB sums. The reduction is spread over all 4, because each waits for its
@@ -298,12 +404,13 @@ private struct MatmulLoop {
     finishAny(column, result, 1, NB)
   }
 
-  /// All pixels of the blocks from `first` on, NB at a time while there are as many, in tiles of MR pixels and what remains.
+  /// All pixels of the blocks from `first` on, NB at a time while there are as many: LONG pixels in a tile of a long
+  /// reduction, else MR, and what remains.
   /// Returns the first block that was not computed.
   @inline(__always)
-  func columns<let MR: Int, let NB: Int>(
-    _ memory: UnsafeMutableRawPointer, _ first: Int, _ end: Int, _ mr: InlineArray<MR, Void>,
-    _ nb: InlineArray<NB, Void>
+  func columns<let LONG: Int, let MR: Int, let NB: Int>(
+    _ memory: UnsafeMutableRawPointer, _ first: Int, _ end: Int, _ long: InlineArray<LONG, Void>,
+    _ mr: InlineArray<MR, Void>, _ nb: InlineArray<NB, Void>
   ) -> Int {
     var column = Column(
       block: first, constants: memory, sums: memory + 4 &* BlockConstants.byteCount,
@@ -314,31 +421,23 @@ private struct MatmulLoop {
         let constants = BlockConstants(memory + n &* BlockConstants.byteCount)
         others = qk512_max(others, constants.fill(quantization, 16 &* (column.block &+ n)))
       }
-      column.isPlain = column.channelCount >= 16 &* NB && qk512_all_zero(others) != 0
+      column.isPlain = qk512_all_zero(others) != 0
       var pixel = 0
       if pointerStride == 0 {
-        if NB == 1 {
-          // Tiles of 12 pixels unless 8 and 8 remain.
-          while pixelCount &- pixel >= 12, pixelCount &- pixel != 16 {
-            if isFlipped {
-              tile(column, pixel, InlineArray<12, Void>(repeating: ()), nb, isFlipped: true)
-            } else {
-              tile(column, pixel, InlineArray<12, Void>(repeating: ()), nb)
-            }
-            pixel &+= 12
+        if NB == 1, outputBytes == 1, column.isPlain {
+          pixel = isFlipped ? fours(column, isFlipped: true) : fours(column, isFlipped: false)
+        }
+        if NB > 1, outputBytes == 1, column.isPlain, rowGroups >= 4, rowCount &* rowGroups >= 16 {
+          var waiting = WaitingTile(sums: column.sums, output: output)
+          while pixelCount &- pixel >= LONG {
+            tile(column, pixel, &waiting, InlineArray<LONG, Void>(repeating: ()), nb)
+            pixel &+= LONG
           }
+          finish(&waiting, column, nb)
         }
         while pixelCount &- pixel >= MR {
-          if NB == 1, isFlipped {
-            tile(column, pixel, mr, nb, isFlipped: true)
-          } else {
-            tile(column, pixel, mr, nb)
-          }
+          tile(column, pixel, mr, nb)
           pixel &+= MR
-        }
-        if MR > 4, pixelCount &- pixel >= 4 {
-          tile(column, pixel, InlineArray<4, Void>(repeating: ()), nb)
-          pixel &+= 4
         }
         if MR > 2, pixelCount &- pixel >= 2 {
           tile(column, pixel, InlineArray<2, Void>(repeating: ()), nb)
@@ -356,7 +455,80 @@ private struct MatmulLoop {
   }
 }
 
+/// The sums of one block for four pixels.
+private struct FourSums {
+  var a: __m512i, b: __m512i, c: __m512i, d: __m512i
+
+  @inline(__always) init(_ start: __m512i) {
+    a = start
+    b = start
+    c = start
+    d = start
+  }
+
+  @inline(__always)
+  mutating func add(_ x: UnsafePointer<Int8>, _ weights: __m512i, _ loop: MatmulLoop, isFlipped: Bool) {
+    a = qk512_dpbusd(a, Self.input(x, loop, isFlipped), weights)
+    b = qk512_dpbusd(b, Self.input(x + loop.pixelStride, loop, isFlipped), weights)
+    c = qk512_dpbusd(c, Self.input(x + 2 &* loop.pixelStride, loop, isFlipped), weights)
+    d = qk512_dpbusd(d, Self.input(x + 3 &* loop.pixelStride, loop, isFlipped), weights)
+  }
+
+  @inline(__always)
+  private static func input(_ x: UnsafePointer<Int8>, _ loop: MatmulLoop, _ isFlipped: Bool) -> __m512i {
+    isFlipped ? qk512_broadcast4(x) : qk512_flipped4(x, loop.flip)
+  }
+}
+
 extension MatmulLoop {
+  /// As many pixels of a plain column of one block as fit in tiles of 12, 8 and 4; returns their number. Input that is
+  /// flipped spares half of the instructions beside the dot products, of which one block leaves many.
+  @inline(__always)
+  func fours(_ column: Column, isFlipped: Bool) -> Int {
+    var pixel = 0
+    while pixelCount &- pixel >= 12, pixelCount &- pixel != 16 {
+      fours(column, pixel, 3, isFlipped: isFlipped)
+      pixel &+= 12
+    }
+    while pixelCount &- pixel >= 8 {
+      fours(column, pixel, 2, isFlipped: isFlipped)
+      pixel &+= 8
+    }
+    if pixelCount &- pixel >= 4 {
+      fours(column, pixel, 1, isFlipped: isFlipped)
+      pixel &+= 4
+    }
+    return pixel
+  }
+
+  /// Pixels `pixel ..< pixel + 4 * count`.
+  @inline(__always)
+  private func fours(_ column: Column, _ pixel: Int, _ count: Int, isFlipped: Bool) {
+    let start = BlockConstants(column.constants).start
+    var s = FourSums(start), t = FourSums(start), u = FourSums(start)
+    var w = weights + column.block &* blockBytes
+    var row = 0
+    while row < rowCount {
+      var x = rows[row].unsafelyUnwrapped + pixel &* pixelStride
+      var left = rowGroups
+      while left > 0 {
+        let vector = qk512_load(w)
+        s.add(x, vector, self, isFlipped: isFlipped)
+        if count > 1 { t.add(x + 4 &* pixelStride, vector, self, isFlipped: isFlipped) }
+        if count > 2 { u.add(x + 8 &* pixelStride, vector, self, isFlipped: isFlipped) }
+        w += 64
+        x += 4
+        left &-= 1
+      }
+      row &+= 1
+    }
+    let result = output + (pixel &* outputStride &+ column.block &* 16)
+    let one = InlineArray<1, Void>(repeating: ())
+    finishQuad(s.a, s.b, s.c, s.d, column, result, one)
+    if count > 1 { finishQuad(t.a, t.b, t.c, t.d, column, result + 4 &* outputStride, one) }
+    if count > 2 { finishQuad(u.a, u.b, u.c, u.d, column, result + 8 &* outputStride, one) }
+  }
+
   /// One pixel: a dense layer, as fast as its weights arrive. No constants are computed ahead, for they would serve once.
   @inline(__always)
   func dense() {
@@ -425,9 +597,9 @@ func matmul(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
       return
     }
     let end = (loop.channelCount &+ 15) / 16
-    var block = loop.columns(
-      memory, 0, end, InlineArray<4, Void>(repeating: ()), InlineArray<4, Void>(repeating: ()))
-    block = loop.columns(memory, block, end, InlineArray<4, Void>(repeating: ()), InlineArray<2, Void>(repeating: ()))
-    _ = loop.columns(memory, block, end, InlineArray<8, Void>(repeating: ()), InlineArray<1, Void>(repeating: ()))
+    let one: Void = ()
+    var block = loop.columns(memory, 0, end, InlineArray<4, Void>(repeating: one), InlineArray<4, Void>(repeating: one), InlineArray<4, Void>(repeating: one))
+    block = loop.columns(memory, block, end, InlineArray<8, Void>(repeating: one), InlineArray<4, Void>(repeating: one), InlineArray<2, Void>(repeating: one))
+    _ = loop.columns(memory, block, end, InlineArray<12, Void>(repeating: one), InlineArray<4, Void>(repeating: one), InlineArray<1, Void>(repeating: one))
   }
 }

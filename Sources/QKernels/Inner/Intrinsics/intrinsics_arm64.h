@@ -1,4 +1,4 @@
-/* Single arm64 instructions for the sets' Vec.swift, inlined at no cost. */
+/* Single arm64 instructions and short sequences of them for the NEON sets, inlined at no cost. */
 #pragma once
 #if defined(__aarch64__)
 #include <arm_neon.h>
@@ -123,6 +123,10 @@ QK_INLINE int32x4_t qkn_rounding_shift(int32x4_t a, int32x4_t n) { return vrshlq
 QK_INLINE int8x16_t qkn_saturate_above_minus128(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d) {
   uint16x8_t low = vqmovun_high_s32(vqmovun_s32(a), b), high = vqmovun_high_s32(vqmovun_s32(c), d);
   return vreinterpretq_s8_u8(veorq_u8(vqmovn_high_u16(vqmovn_u16(low), high), vdupq_n_u8(128)));
+}
+/* a, or -1 where b is 0. */
+QK_INLINE int32x4_t qkn_negative_where_zero(int32x4_t a, int32x4_t b) {
+  return vorrq_s32(a, vreinterpretq_s32_u32(vceqzq_s32(b)));
 }
 /* The largest lane. */
 QK_INLINE int32_t qkn_largest(int32x4_t a) { return vmaxvq_s32(a); }

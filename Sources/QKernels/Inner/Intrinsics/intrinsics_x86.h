@@ -93,9 +93,19 @@ QK_INLINE __m512i qk512_odd_up(__m512i a, __m512i b) { return _mm512_mask_blend_
 QK_INLINE __m512i qk512_join_upper(__m512i a, __m512i b) {
   return _mm512_mask_shuffle_epi32(b, 0x5555, a, (_MM_PERM_ENUM)0xF5);
 }
+/* The even words of 64 bits, in the lower half. */
+QK_INLINE __m512i qk512_even64(__m512i a) { return _mm512_permutexvar_epi64(_mm512_set_epi64(6, 4, 2, 0, 6, 4, 2, 0), a); }
 QK_INLINE __m512i qk512_shift_right16_by1(__m512i a) { return _mm512_srai_epi16(a, 1); }
-/* Keeps the compiler from moving loads and stores past this place. */
-QK_INLINE void qk_keep_order(void) { __asm__ volatile("" ::: "memory"); }
+/* The same instruction, but the compiler keeps it where it stands among its like. */
+QK_INLINE __m512i qk512_dpbusd_here(__m512i acc, __m512i u, __m512i s) {
+  __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
+  return acc;
+}
+/* Has the compiler compute the value where this stands. */
+QK_INLINE __m512i qk512_here(__m512i v) {
+  __asm__ volatile("" : "+v"(v));
+  return v;
+}
 /* Any value: memory that is filled with it is not touched. */
 QK_INLINE __m512i qk512_any(void) {
   __m512i v;

@@ -5,7 +5,7 @@ DIGITS := golden/models/digits
 
 export CPU
 
-.PHONY: all build demo test test-full asan tsan lib check-symbols test-cross bench lint format clean
+.PHONY: all build demo test test-full asan tsan lib check-symbols size test-cross bench lint format clean
 
 all: build
 
@@ -55,6 +55,9 @@ lib:
 
 check-symbols:
 	Scripts/check-symbols.sh
+
+size: build
+	Scripts/size-table $(BUILD)/qcli
 
 test-cross: build check-symbols
 	Scripts/test-cross $(BUILD)/qcli

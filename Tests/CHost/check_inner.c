@@ -415,7 +415,7 @@ static void bench_depthwise3x3(int32_t size, int32_t width, int32_t count, int32
                             .quantization = {c.bias, c.sums, c.multiplier, c.shift, -128 + low, -128, 127},
                             .output = output + GUARD};
   double macs = 9.0 * outputHeight * outputWidth * count, best = 1e18;
-  int repeats = (int)(3e6 / macs) + 10;
+  int repeats = (int)(3e6 / macs) + 1;
   for (int t = 0; t < 40; t++) {
     double start = now();
     for (int i = 0; i < repeats; i++) PRIMITIVE(SET_NAME, depthwise3x3)(&a);
@@ -457,12 +457,15 @@ int main(int argc, char **argv) {
       }
       check_depthwise(9, 12, sizes[i], kind);
 #ifdef HAS_DEPTHWISE3X3
-      for (int32_t count = 4; count <= 200; count += count < 72 ? 4 : 28)
+      for (int32_t count = 1; count <= 200; count += count < 9 ? 1 : count < 72 ? between(1, 7) : between(1, 50))
         check_depthwise3x3(between(1, 9), sizes[i] < 40 ? sizes[i] : 5, count, between(1, 3), between(1, 3), kind);
 #endif
       check_elementwise(sizes[i], kind);
     }
   }
+#ifdef HAS_DEPTHWISE3X3
+  for (int32_t stride = 1; stride <= 3; stride++) check_depthwise3x3(70, 130, 132, stride, stride, 0); /* cut into bands */
+#endif
   for (int32_t divisor = 1; divisor <= 300; divisor++) check_average_rounding(divisor);
   for (int32_t divisor = 500; divisor < 1 << 29; divisor = divisor / 7 * 11) check_average_rounding(divisor);
   for (int round = 0; round < (full ? 2000 : 60); round++) check_add_pairs(round);
@@ -496,6 +499,10 @@ int main(int argc, char **argv) {
       bench_depthwise3x3(3, 3, 256, 1, low);
       bench_depthwise3x3(12, 12, 96, 1, low);
       bench_depthwise3x3(48, 48, 24, 1, low);
+      bench_depthwise3x3(48, 48, 3, 1, low);
+      bench_depthwise3x3(16, 16, 8, 2, low);
+      bench_depthwise3x3(4, 4, 3, 1, low);
+      bench_depthwise3x3(112, 112, 256, 1, low);
     }
 #endif
     bench_depthwise("depthwise 3x3 64, 125 pixels", 9, 125, 64);

@@ -4,7 +4,8 @@
  *
  *   cc -Ibuild/HOST -IMODEL_FOLDER -DINPUT0='"x.npy"' -DEXPECTED0='"y.npy"' image.c MODEL_FOLDER/model.c ...
  *
- * SAMPLES: the highest number of samples to run; RUNS: how often the first one is run between the counting marks. */
+ * SAMPLES: the highest number of samples to run; RUNS: how often the first one is run between the counting marks;
+ * MEASURE_STACK: print, on Cortex-M, how many bytes of stack verification with initialization and a run use. */
 #include "model.h"
 
 #include "arrays.h"
@@ -49,6 +50,37 @@ static int intact(const uint8_t *memory, size_t size) {
 __attribute__((noinline, used)) void count_begin(void) { __asm__ volatile("" ::: "memory"); }
 __attribute__((noinline, used)) void count_end(void) { __asm__ volatile("" ::: "memory"); }
 
+#ifdef MEASURE_STACK
+/* Bytes below the caller's frame that are painted and searched; more than any model needs. */
+#define STACK_ROOM 16384
+#define PAINT 0xC5C5C5C5u
+
+static uint32_t *stack_pointer(void) {
+  uint32_t *sp;
+  __asm__ volatile("mov %0, sp" : "=r"(sp));
+  return sp;
+}
+
+static inline __attribute__((always_inline)) void paint_stack(void) {
+  for (volatile uint32_t *word = stack_pointer() - STACK_ROOM / 4; word < stack_pointer(); word++) *word = PAINT;
+}
+
+static inline __attribute__((always_inline)) uint32_t painted_depth(void) {
+  const volatile uint32_t *word = stack_pointer() - STACK_ROOM / 4;
+  while (*word == PAINT) word++;
+  return (uint32_t)((uintptr_t)stack_pointer() - (uintptr_t)word);
+}
+
+static void print_number(const char *what, uint32_t number) {
+  char digits[12] = {0};
+  int index = 10;
+  do digits[--index] = (char)('0' + number % 10); while ((number /= 10) != 0);
+  platform_print(what);
+  platform_print(digits + index);
+  platform_print("\n");
+}
+#endif
+
 int main(void) {
   static qk_context context;
   static qk_tensor inputs[3], outputs[3];
@@ -59,6 +91,9 @@ int main(void) {
     arena[i] = arena[CANARY + MODEL_ARENA_BYTES + i] = 0xA5;
     state[i] = state[CANARY + MODEL_STATE_BYTES + i] = 0xA5;
   }
+#ifdef MEASURE_STACK
+  paint_stack();
+#endif
   if (qk_version() != QK_VERSION) return 2;
   if (qk_model_verify_with(model_bytes, MODEL_BYTES - 1, model_kernels, MODEL_KERNEL_COUNT) != QK_WRONG_SIZE) return 3;
   if (qk_model_verify_with(model_bytes, MODEL_BYTES, model_kernels, MODEL_KERNEL_COUNT) != QK_OK) return 4;
@@ -66,6 +101,9 @@ int main(void) {
                    model_kernels, MODEL_KERNEL_COUNT) != QK_OK) {
     return 4;
   }
+#ifdef MEASURE_STACK
+  print_number("stack of verification ", painted_depth());
+#endif
   if (qk_arena_size(model_bytes) != MODEL_ARENA_BYTES || qk_state_size(model_bytes) != MODEL_STATE_BYTES) return 5;
   input_count = qk_input_count(model_bytes);
   output_count = qk_output_count(model_bytes);
@@ -95,9 +133,15 @@ int main(void) {
   for (int run = 0; run < RUNS; run++) {
     for (int32_t i = 0; i < input_count; i++) fill(&inputs[i], given[i], 0);
     qk_reset(&context);
+#ifdef MEASURE_STACK
+    paint_stack();
+#endif
     count_begin();
     qk_run(&context);
     count_end();
+#ifdef MEASURE_STACK
+    print_number("stack of a run ", painted_depth());
+#endif
   }
 #endif
   for (size_t sample = 0; sample < samples && sample < SAMPLES; sample++) {

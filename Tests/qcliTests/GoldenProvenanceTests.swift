@@ -44,6 +44,16 @@ import Testing
     }
   }
 
+  @Test func rejectsComeFromTheirScripts() throws {
+    let path = "\(Self.golden)/rejects"
+    let record = try object("\(path)/provenance.json")
+    _ = try checkGenerators(record, path)
+    let files = try #require(record["files"] as? [String: String])
+    // What is said about the files is recorded by the tests.
+    #expect(try names(path) == (files.keys + ["errors.json", "provenance.json"]).sorted())
+    for (name, expected) in files { #expect(try digest("\(path)/\(name)") == expected, "\(name)") }
+  }
+
   @Test func vectorsComeFromTheirGenerators() throws {
     var used: Set<String> = []
     let folder = "\(Self.golden)/ops"

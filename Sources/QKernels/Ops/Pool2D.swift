@@ -79,23 +79,23 @@ public struct Pool2DParams: BitwiseCopyable, Sendable {
 
   /// Calls `body` for each output pixel with the part of its window inside the input.
   @inline(__always)
-  func forEachPixel<Element: FixedWidthInteger & BitwiseCopyable>(
-    _ context: StepContext, _ body: (PoolWindow<Element>) -> Void
-  ) {
+  func forEachPixel(_ context: StepContext, _ body: (PoolWindow) -> Void) {
     let input = context.view.input(0).pointee, output = context.view.output(0).pointee
     let channels = input.dimension(3), width = input.dimension(2)
+    let isWide = context.view.type(of: context.view.input(0)) == .int16
+    let pixelBytes = isWide ? 2 &* channels : channels
     let vertical = WindowSpan(
       kernel: window.kernelHeight, stride: window.strideHeight, dilation: window.dilationHeight, before: window.padTop,
       after: padBottom, size: input.dimension(1))
     let horizontal = WindowSpan(
       kernel: window.kernelWidth, stride: window.strideWidth, dilation: window.dilationWidth, before: window.padLeft,
       after: padRight, size: width)
-    var pool = PoolWindow<Element>(
-      rows: context.scratch.assumingMemoryBound(to: UnsafePointer<Element>?.self), rowCount: 0, columnCount: 0,
-      columnStride: Int(window.dilationWidth) &* channels, channelCount: channels, divisor: 0, paddingCount: 0,
-      sums: (context.scratch + sumsOffset).assumingMemoryBound(to: Int32.self),
-      output: context.output(0, as: Element.self))
-    var image = context.input(0, as: Element.self)
+    var pool = PoolWindow(
+      isWide: isWide, rows: context.scratch.assumingMemoryBound(to: UnsafePointer<Int8>?.self), rowCount: 0,
+      columnCount: 0, columnStride: Int(window.dilationWidth) &* pixelBytes, channelCount: channels, divisor: 0,
+      paddingCount: 0, sums: (context.scratch + sumsOffset).assumingMemoryBound(to: Int32.self),
+      output: context.output(0, as: Int8.self))
+    var image = context.input(0, as: Int8.self)
     var remainingImages = input.dimension(0)
     while remainingImages > 0 {
       var y = 0
@@ -109,7 +109,7 @@ public struct Pool2DParams: BitwiseCopyable, Sendable {
           var row = 0
           while row < rows.count {
             pool.rows[row] =
-              image + ((rows.first &+ row &* Int(window.dilationHeight)) &* width &+ columns.first) &* channels
+              image + ((rows.first &+ row &* Int(window.dilationHeight)) &* width &+ columns.first) &* pixelBytes
             row &+= 1
           }
           let count = rows.count &* columns.count
@@ -117,22 +117,25 @@ public struct Pool2DParams: BitwiseCopyable, Sendable {
           pool.divisor = Int32(truncatingIfNeeded: divisor)
           pool.paddingCount = Int32(truncatingIfNeeded: divisor &- count)
           body(pool)
-          pool.output += channels
+          pool.output += pixelBytes
           x &+= 1
         }
         y &+= 1
       }
-      image += input.dimension(1) &* width &* channels
+      image += input.dimension(1) &* width &* pixelBytes
       remainingImages &-= 1
     }
   }
 }
 
 /// One output pixel of a pooling op: the positions of its window that lie inside the input.
-struct PoolWindow<Element> {
-  var rows: UnsafeMutablePointer<UnsafePointer<Element>?>
+struct PoolWindow {
+  /// Whether elements are int16; pointers are to bytes, as one walk over windows serves both types.
+  var isWide: Bool
+  var rows: UnsafeMutablePointer<UnsafePointer<Int8>?>
   var rowCount: Int
   var columnCount: Int
+  /// In bytes.
   var columnStride: Int
   var channelCount: Int
   /// Positions to divide by.
@@ -141,7 +144,7 @@ struct PoolWindow<Element> {
   var paddingCount: Int32
   /// Room for a sum per channel; only where the padding counts.
   var sums: UnsafeMutablePointer<Int32>
-  var output: UnsafeMutablePointer<Element>
+  var output: UnsafeMutablePointer<Int8>
 }
 
 /// A window's positions along one axis.
@@ -190,14 +193,12 @@ enum AveragePool2D: Kernel {
 
   static func run(_ context: StepContext) {
     let params = context.view.params(Params.self).pointee
-    if context.view.type(of: context.view.input(0)) == .int16 {
-      params.forEachPixel(context) { (pool: PoolWindow<Int16>) in
-        average(pool, params, zeroPoint: context.view.input(0).pointee.zeroPoint)
-      }
-      return
-    }
     let zeroPoint = context.view.input(0).pointee.zeroPoint
-    params.forEachPixel(context) { (pool: PoolWindow<Int8>) in
+    params.forEachPixel(context) { pool in
+      if pool.isWide {
+        average(pool, params, zeroPoint: zeroPoint)
+        return
+      }
       var args = pool.arguments(params)
       if pool.paddingCount == 0 {
         context.inner.averagePool(&args)
@@ -213,13 +214,13 @@ enum AveragePool2D: Kernel {
     }
   }
 
-  private static func average(_ pool: PoolWindow<Int16>, _ params: Params, zeroPoint: Int32) {
+  private static func average(_ pool: PoolWindow, _ params: Params, zeroPoint: Int32) {
     var channel = 0
     while channel < pool.channelCount {
       var sum = pool.paddingCount &* zeroPoint
-      pool.forEachPosition(channel) { sum = sum &+ Int32($0) }
+      pool.forEachWidePosition(channel) { sum = sum &+ Int32($0) }
       let mean = roundedMean(sum: sum, count: pool.divisor)
-      pool.output[channel] = Int16(truncatingIfNeeded: clamped(mean, params.outputMin, params.outputMax))
+      pool.storeWide(clamped(mean, params.outputMin, params.outputMax), channel)
       channel &+= 1
     }
   }
@@ -237,45 +238,48 @@ enum MaxPool2D: Kernel {
 
   static func run(_ context: StepContext) {
     let params = context.view.params(Params.self).pointee
-    if context.view.type(of: context.view.input(0)) == .int16 {
-      params.forEachPixel(context) { (pool: PoolWindow<Int16>) in
-        var channel = 0
-        while channel < pool.channelCount {
-          var best: Int32 = -32768
-          pool.forEachPosition(channel) { best = max(best, Int32($0)) }
-          pool.output[channel] = Int16(truncatingIfNeeded: clamped(best, params.outputMin, params.outputMax))
-          channel &+= 1
-        }
+    params.forEachPixel(context) { pool in
+      if !pool.isWide {
+        var args = pool.arguments(params)
+        context.inner.maxPool(&args)
+        return
       }
-      return
-    }
-    params.forEachPixel(context) { (pool: PoolWindow<Int8>) in
-      var args = pool.arguments(params)
-      context.inner.maxPool(&args)
+      var channel = 0
+      while channel < pool.channelCount {
+        var best: Int32 = -32768
+        pool.forEachWidePosition(channel) { best = max(best, Int32($0)) }
+        pool.storeWide(clamped(best, params.outputMin, params.outputMax), channel)
+        channel &+= 1
+      }
     }
   }
 }
 
 extension PoolWindow {
-  /// Calls `body` with the value of `channel` at each position.
+  /// Calls `body` with the int16 of `channel` at each position.
   @inline(__always)
-  func forEachPosition(_ channel: Int, _ body: (Element) -> Void) {
+  func forEachWidePosition(_ channel: Int, _ body: (Int16) -> Void) {
     var row = 0
     while row < rowCount {
       if let start = rows[row] {
         var column = 0
         while column < columnCount {
-          body(start[column &* columnStride &+ channel])
+          body(UnsafeRawPointer(start + column &* columnStride).load(fromByteOffset: 2 &* channel, as: Int16.self))
           column &+= 1
         }
       }
       row &+= 1
     }
   }
-}
 
-extension PoolWindow<Int8> {
-  /// The primitives' arguments.
+  /// Stores the int16 output of `channel`.
+  @inline(__always)
+  func storeWide(_ value: Int32, _ channel: Int) {
+    UnsafeMutableRawPointer(output).storeBytes(
+      of: Int16(truncatingIfNeeded: value), toByteOffset: 2 &* channel, as: Int16.self)
+  }
+
+  /// The primitives' arguments, for int8 elements.
   @inline(__always)
   func arguments(_ params: Pool2DParams) -> qk_pool_args {
     qk_pool_args(

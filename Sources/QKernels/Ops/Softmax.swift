@@ -98,21 +98,14 @@ enum Softmax: Kernel {
   }
 
   static func run(_ context: StepContext) {
-    if context.view.type(of: context.view.output(0)) == .int16 {
-      normalize(context, outputBits: 16, lowest: -32768, highest: 32767, Int16.self)
-    } else {
-      normalize(context, outputBits: 8, lowest: -128, highest: 127, Int8.self)
-    }
-  }
-
-  @inline(__always)
-  private static func normalize<Output: FixedWidthInteger & BitwiseCopyable>(
-    _ context: StepContext, outputBits: Int32, lowest: Int32, highest: Int32, _: Output.Type
-  ) {
+    let isWide = context.view.type(of: context.view.output(0)) == .int16
+    let outputBits: Int32 = isWide ? 16 : 8
+    let lowest: Int32 = isWide ? -32768 : -128, highest: Int32 = isWide ? 32767 : 127
     let params = context.view.params(Params.self).pointee
     let shape = AxisShape(context.view.input(0).pointee, axis: params.axis)
     let table = context.constant(params.table, as: Int32.self)
-    let input = context.input(0, as: Int8.self), output = context.output(0, as: Output.self)
+    let input = context.input(0, as: Int8.self), output = context.output(0, as: Int8.self)
+    let wideOutput = context.output(0, as: Int16.self)
     shape.forEachVector { (first: Int) in
       let end = first &+ shape.depth &* shape.inner
       var largest: Int32 = -128
@@ -140,7 +133,11 @@ enum Softmax: Kernel {
           let product = roundingDoublingHighMultiply(reciprocal.value, exp)
           value = min(roundingDivide(product, byPowerOfTwo: shift) &+ lowest, highest)
         }
-        output[index] = Output(truncatingIfNeeded: value)
+        if isWide {
+          wideOutput[index] = Int16(truncatingIfNeeded: value)
+        } else {
+          output[index] = Int8(truncatingIfNeeded: value)
+        }
         index &+= shape.inner
       }
     }

@@ -77,6 +77,7 @@ struct WindowLayout {
   /// - Parameters:
   ///   - window: validated.
   ///   - channelRepeat: how often each input channel is repeated (the depth multiplier).
+  @inline(never)
   init?(
     window: Window2D, input: TensorRecord, outputHeight: Int, outputWidth: Int, pointerCount: Int, channelRepeat: Int,
     elementSize: Int

@@ -76,7 +76,7 @@ typedef struct {
 typedef struct {
   const int8_t *input; /* [height][width][channelCount] */
   int32_t height, width;
-  int32_t channelCount; /* a multiple of 4 */
+  int32_t channelCount;
   int32_t strideHeight, strideWidth, padTop, padLeft;
   int32_t outputHeight, outputWidth;
   int32_t inputZeroPoint;

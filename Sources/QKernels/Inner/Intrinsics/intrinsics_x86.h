@@ -181,6 +181,13 @@ QK_INLINE __m512i qk512_packus16(__m512i a, __m512i b) { return _mm512_packus_ep
 QK_INLINE __m512i qk512_min_u8(__m512i a, __m512i b) { return _mm512_min_epu8(a, b); }
 QK_INLINE __m512i qk512_add8(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
 QK_INLINE __m512i qk512_shift_right_logical(__m512i a, int32_t n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
+/* Words at p + index. */
+QK_INLINE __m512i qk512_gather(const void *p, __m512i index) { return _mm512_i32gather_epi32(index, p, 4); }
+/* first + 16 * (i / 4) + i % 4 in word i. */
+QK_INLINE __m512i qk512_interleaved_lanes(int32_t first) {
+  const __m512i lanes = _mm512_set_epi32(51, 50, 49, 48, 35, 34, 33, 32, 19, 18, 17, 16, 3, 2, 1, 0);
+  return _mm512_add_epi32(lanes, _mm512_set1_epi32(first));
+}
 QK_INLINE __m512i qk512_max8(__m512i a, __m512i b) { return _mm512_max_epi8(a, b); }
 /* a * m >> n of each unsigned lane, for results below 2^32; m fills 64-bit lanes. */
 QK_INLINE __m512i qk512_high_quotient(__m512i a, __m512i m, int32_t n) {

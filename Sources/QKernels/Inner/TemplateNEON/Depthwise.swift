@@ -110,7 +110,7 @@ extension Vec {
 
 /// The whole primitive.
 @inline(__always)
-func depthwiseTemplate(_ args: UnsafePointer<qk_depthwise_args>) {
+func depthwiseNEON(_ args: UnsafePointer<qk_depthwise_args>) {
   let a = args.pointee
   let blockBytes = (Int(a.tapCount) &+ 3) / 4 &* 64
   let channels = Int(a.channelCount)

@@ -141,9 +141,14 @@ extension Vec {
       }
       return .plain
     }
+    /// Whether every channel has a right shift; a multiplier of 0, as in the padding, gives 0 with any shift.
     @inline(__always) private static func hasRightShifts(_ q: qk_channel_quantization, _ channel: Int) -> Bool {
-      let s = Lanes(loading: q.shift + channel)
-      return qkn_largest(qkn_max(qkn_max(s.a, s.b), qkn_max(s.c, s.d))) < 0
+      let shift = Lanes(loading: q.shift + channel)
+      if isNegative(shift) { return true }
+      return isNegative(shift.with(Lanes(loading: q.multiplier + channel)) { qkn_negative_where_zero($0, $1) })
+    }
+    @inline(__always) private static func isNegative(_ s: Lanes) -> Bool {
+      qkn_largest(qkn_max(qkn_max(s.a, s.b), qkn_max(s.c, s.d))) < 0
     }
 
     /// 16 outputs before zero point and clamp.

@@ -108,6 +108,9 @@ struct RecurrentWalk {
   let batch: Int
   let stepCount: Int
   let batchCount: Int
+  /// The ends of a gate's argument; -32768 belongs to an unlimited gate: saturation, not clip.
+  let gateLowest: Int32
+  let gateHighest: Int32
   /// [stepsPerChunk][gateRows].
   let inputProducts: UnsafeMutablePointer<Int16>
   /// [gateRows].
@@ -124,6 +127,8 @@ struct RecurrentWalk {
     self.direction = direction
     self.batch = batch
     gateRows = layer.rowCount(gateCount)
+    gateHighest = layer.gateLimit
+    gateLowest = layer.gateLimit == 32767 ? -32768 : 0 &- layer.gateLimit
     stepCount = context.view.input(0).pointee.dimension(0)
     batchCount = context.view.input(0).pointee.dimension(1)
     inputProducts = context.scratch.assumingMemoryBound(to: Int16.self)
@@ -254,10 +259,7 @@ struct RecurrentWalk {
 
   /// `value` within the gate limit.
   @inline(__always)
-  func limited(_ value: Int32) -> Int32 {
-    // -32768 belongs to an unlimited gate: saturation, not clip.
-    clamped(value, layer.gateLimit == 32767 ? -32768 : 0 &- layer.gateLimit, layer.gateLimit)
-  }
+  func limited(_ value: Int32) -> Int32 { clamped(value, gateLowest, gateHighest) }
 }
 
 /// The activation of a gate or state; raw values are frozen.

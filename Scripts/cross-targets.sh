@@ -77,11 +77,18 @@ link_image() {
     -o "$output"
 }
 
+# optional_primitives SET LIBRARY: the compiler's flags for the primitives that not every set has.
+optional_primitives() {
+  nm --defined-only "$2" 2> /dev/null | sed -n "s/.* T qk_$1_depthwise3x3$/-DHAS_DEPTHWISE3X3/p"
+}
+
 # link_primitives SET LIBRARY_FOLDER OUTPUT: primitives.c for one instruction set.
 link_primitives() {
+  local optional
+  mapfile -t optional < <(optional_primitives "$1" "$2/libqkernels.a")
   "${compiler[@]}" -O2 -std=gnu11 -Wall -Wextra -Werror -ffunction-sections -fdata-sections "-DQK_STATIC_SET=$1" \
-    -ITests/CHost -ISources/QKernels/Inner/Intrinsics Tests/CHost/primitives.c "$platform" "$2/libqkernels.a" \
-    "${libraries[@]}" -Wl,--gc-sections -o "$3"
+    "${optional[@]}" -ITests/CHost -ISources/QKernels/Inner/Intrinsics Tests/CHost/primitives.c "$platform" \
+    "$2/libqkernels.a" "${libraries[@]}" -Wl,--gc-sections -o "$3"
 }
 
 # make_model QCLI FOLDER INPUT QUANTIZE-ARGUMENTS...: model.qkm, its C export, input.npy and the outputs that the command

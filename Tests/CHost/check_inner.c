@@ -104,6 +104,8 @@ static int set_clamp(qk_channel_quantization *q, int kind, int32_t lowest, int32
 }
 
 static void check_matmul(int32_t rows, int32_t groups, int32_t pixels, int32_t count, int kind, int wide, int lists) {
+  /* Only this set asks for flipped rows. */
+  int flipped = !strcmp(NAME(SET_NAME), "avx512vnni") && !wide && next() % 2;
   int32_t blocks = (count + 15) / 16, padded = blocks * 16, stride = between(1, 4 * groups + 3);
   size_t blockBytes = (size_t)rows * groups * 64;
   int8_t *w = bytes(blocks * blockBytes, kind == 1, -127);
@@ -123,7 +125,7 @@ static void check_matmul(int32_t rows, int32_t groups, int32_t pixels, int32_t c
   size_t size = (size_t)pixels * outputStride * (wide ? 2 : 1);
   int8_t *expected = guarded(size), *actual = guarded(size);
   qk_matmul_args a = {.rows = pointers, .pointerStride = lists ? rows : 0, .rowCount = rows, .rowGroups = groups,
-                      .pixelStride = lists ? 0 : stride, .pixelCount = pixels, .weights = w,
+                      .pixelStride = lists ? 0 : stride, .pixelCount = pixels, .flipped = flipped, .weights = w,
                       .quantization = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0}, .outputStride = outputStride,
                       .channelCount = count};
   set_clamp(&a.quantization, kind, wide ? -32768 : -128, wide ? 32767 : 127);
@@ -269,6 +271,27 @@ static void check_elementwise(int32_t count, int kind) {
   free(x), free(y), free(table), free(expected), free(actual);
 }
 
+/* Every pair of values under factors as in real models, also of equal and of doubled scales. */
+static void check_add_pairs(int round) {
+  enum { COUNT = 65536 };
+  int8_t *x = allocate(COUNT), *y = allocate(COUNT), *expected = guarded(COUNT), *actual = guarded(COUNT);
+  for (int i = 0; i < COUNT; i++) x[i] = (int8_t)(i >> 8), y[i] = (int8_t)i;
+  int32_t other = round % 4 == 1 ? 1 << 30 : between(1 << 30, INT32_MAX);
+  qk_add_args a = {.a = x, .b = y, .aStep = 1, .bStep = 1, .count = COUNT, .leftShift = round % 5 ? 20 : between(10, 20),
+                   .aZeroPoint = between(-128, 127), .aMultiplier = 1 << 30, .bZeroPoint = between(-128, 127),
+                   .bMultiplier = round % 3 ? other : -other, .bShift = round % 4 == 1 ? 0 : between(-3, -1),
+                   .outputMultiplier = round % 4 == 2 ? 1 << 30 : between(1 << 30, INT32_MAX),
+                   .outputZeroPoint = between(-128, 127), .outputMin = -128, .outputMax = 127};
+  a.outputShift = between(-2, 2) - a.leftShift;
+  qk_add_args b = a;
+  a.output = expected + GUARD, b.output = actual + GUARD;
+  qk_scalar_add(&a), PRIMITIVE(SET_NAME, add)(&b);
+  char what[160];
+  snprintf(what, sizeof what, "add pairs, round %d", round);
+  compare(what, expected, actual, COUNT);
+  free(x), free(y), free(expected), free(actual);
+}
+
 static void check_pool(int32_t rows, int32_t columns, int32_t count, int kind) {
   int32_t stride = count + between(0, 9);
   int8_t *x = bytes((size_t)rows * columns * stride, kind == 1, -128);
@@ -290,6 +313,27 @@ static void check_pool(int32_t rows, int32_t columns, int32_t count, int kind) {
   qk_scalar_window_sum(&a), PRIMITIVE(SET_NAME, window_sum)(&b);
   compare(what, expected, actual, (size_t)count * 4);
   free(x), free(pointers), free(expected), free(actual);
+}
+
+/* Sums on both sides of every half, under divisors of all sizes. */
+static void check_average_rounding(int32_t divisor) {
+  enum { ROWS = 64, CHANNELS = 64 };
+  int8_t *x = bytes(ROWS * CHANNELS, 0, -128);
+  const int8_t *row = x;
+  for (int c = 0; c < CHANNELS; c++) {
+    int32_t target = between(-40, 40) * divisor + (next() & 1 ? divisor / 2 : -(divisor / 2)) + between(-2, 2);
+    if (abs(target) > ROWS * 120) continue;
+    for (int r = 0; r < ROWS; r++) x[r * CHANNELS + c] = (int8_t)(target / ROWS + (r < abs(target % ROWS) ? (target < 0 ? -1 : 1) : 0));
+  }
+  int8_t *expected = guarded(CHANNELS), *actual = guarded(CHANNELS);
+  qk_pool_args a = {.rows = &row, .rowCount = 1, .columnCount = ROWS, .columnStride = CHANNELS, .channelCount = CHANNELS,
+                    .divisor = divisor, .outputMin = -128, .outputMax = 127, .output = expected + GUARD}, b = a;
+  b.output = actual + GUARD;
+  qk_scalar_average_pool(&a), PRIMITIVE(SET_NAME, average_pool)(&b);
+  char what[80];
+  snprintf(what, sizeof what, "average_pool by %d", divisor);
+  compare(what, expected, actual, CHANNELS);
+  free(x), free(expected), free(actual);
 }
 
 static double now(void) {
@@ -343,6 +387,22 @@ static void bench_depthwise(const char *name, int32_t taps, int32_t pixels, int3
   free(w), free(x), free(pointers), free(output), free_channels(c);
 }
 
+static void bench_average(int32_t pixels, int32_t count) {
+  int8_t *x = bytes((size_t)pixels * count, 0, -128), *output = guarded((size_t)count);
+  const int8_t *row = x;
+  qk_pool_args a = {.rows = &row, .rowCount = 1, .columnCount = pixels, .columnStride = count, .channelCount = count,
+                    .divisor = pixels, .outputMin = -128, .outputMax = 127, .output = output + GUARD};
+  double best = 1e18;
+  for (int t = 0; t < 20; t++) {
+    double start = now();
+    for (int i = 0; i < 1000; i++) PRIMITIVE(SET_NAME, average_pool)(&a);
+    double time = (now() - start) / 1000;
+    if (time < best) best = time;
+  }
+  printf("average_pool %4d x %4d %14.1f ns\n", pixels, count, best);
+  free(x), free(output);
+}
+
 #ifdef HAS_DEPTHWISE3X3
 static void bench_depthwise3x3(int32_t size, int32_t width, int32_t count, int32_t stride, int32_t low) {
   int32_t blocks = (count + 15) / 16, outputHeight = (size - 1) / stride + 1, outputWidth = (width - 1) / stride + 1;
@@ -355,7 +415,7 @@ static void bench_depthwise3x3(int32_t size, int32_t width, int32_t count, int32
                             .quantization = {c.bias, c.sums, c.multiplier, c.shift, -128 + low, -128, 127},
                             .output = output + GUARD};
   double macs = 9.0 * outputHeight * outputWidth * count, best = 1e18;
-  int repeats = (int)(3e6 / macs) + 10;
+  int repeats = (int)(3e6 / macs) + 1;
   for (int t = 0; t < 40; t++) {
     double start = now();
     for (int i = 0; i < repeats; i++) PRIMITIVE(SET_NAME, depthwise3x3)(&a);
@@ -397,12 +457,18 @@ int main(int argc, char **argv) {
       }
       check_depthwise(9, 12, sizes[i], kind);
 #ifdef HAS_DEPTHWISE3X3
-      for (int32_t count = 4; count <= 200; count += count < 72 ? 4 : 28)
+      for (int32_t count = 1; count <= 200; count += count < 9 ? 1 : count < 72 ? between(1, 7) : between(1, 50))
         check_depthwise3x3(between(1, 9), sizes[i] < 40 ? sizes[i] : 5, count, between(1, 3), between(1, 3), kind);
 #endif
       check_elementwise(sizes[i], kind);
     }
   }
+#ifdef HAS_DEPTHWISE3X3
+  for (int32_t stride = 1; stride <= 3; stride++) check_depthwise3x3(70, 130, 132, stride, stride, 0); /* cut into bands */
+#endif
+  for (int32_t divisor = 1; divisor <= 300; divisor++) check_average_rounding(divisor);
+  for (int32_t divisor = 500; divisor < 1 << 29; divisor = divisor / 7 * 11) check_average_rounding(divisor);
+  for (int round = 0; round < (full ? 2000 : 60); round++) check_add_pairs(round);
   printf("%s: %d checks, %d failed\n", NAME(SET_NAME), checks, failures);
   if (argc > 1 && !strcmp(argv[1], "--bench")) {
     bench_matmul("3x3 3->16, row of 32", 3, 3, 32, 3, 16);
@@ -419,6 +485,8 @@ int main(int argc, char **argv) {
     bench_matmul("dense 128->8", 1, 32, 1, 128, 8);
     bench_matmul("dense 8->128", 1, 2, 1, 8, 128);
     bench_add(16384);
+    bench_average(125, 64);
+    bench_average(9, 256);
 #ifdef HAS_DEPTHWISE3X3
     for (int low = 0; low < 2; low++) {
       bench_depthwise3x3(25, 5, 64, 1, low);
@@ -431,6 +499,10 @@ int main(int argc, char **argv) {
       bench_depthwise3x3(3, 3, 256, 1, low);
       bench_depthwise3x3(12, 12, 96, 1, low);
       bench_depthwise3x3(48, 48, 24, 1, low);
+      bench_depthwise3x3(48, 48, 3, 1, low);
+      bench_depthwise3x3(16, 16, 8, 2, low);
+      bench_depthwise3x3(4, 4, 3, 1, low);
+      bench_depthwise3x3(112, 112, 256, 1, low);
     }
 #endif
     bench_depthwise("depthwise 3x3 64, 125 pixels", 9, 125, 64);

@@ -1,6 +1,6 @@
 /* Compares every primitive of the build's instruction set with the scalar one, on random and extreme arguments, with guard
- * bytes around the outputs. Bare-metal targets: compile with -DQK_STATIC_SET=cortexmdsp and the like. Exits with 0 or the
- * number of the primitive that differs. */
+ * bytes around the outputs. Compile with -DQK_STATIC_SET=cortexmdsp and the like, and -DHAS_DEPTHWISE3X3 for a set with
+ * that primitive. Exits with 0 or the number of the primitive that differs. */
 #include "inner_kernels.h"
 
 #include "platform.h"
@@ -91,6 +91,7 @@ static int matmul(int wide_output) {
     rows[i] = input + between(0, (int)sizeof input - 13 * 67 - 400 - 64);
   }
   args.rows = rows;
+  args.flipped = 0;
   args.weights = weights;
   args.quantization =
       quantization(args.channelCount, args.rowCount * args.rowGroups * 4, wide_output ? 16 : 8, wide_output);
@@ -143,6 +144,58 @@ static int depthwise(void) {
   qk_static_depthwise(&args);
   return same();
 }
+
+#ifdef HAS_DEPTHWISE3X3
+static int depthwise3x3(void) {
+  static const int8_t *taps[9 * 64];
+  static int8_t padding[40];
+  qk_depthwise3x3_args args;
+  int rows, columns, pixel = 0;
+  args.channelCount = between(1, 40);
+  do {
+    args.height = between(1, 9);
+    args.width = between(1, 9);
+    args.strideHeight = between(1, 3);
+    args.strideWidth = between(1, 3);
+    args.padTop = between(0, 2);
+    args.padLeft = between(0, 2);
+    rows = args.height + args.padTop + between(0, 2) - 3;
+    columns = args.width + args.padLeft + between(0, 2) - 3;
+    args.outputHeight = rows / args.strideHeight + 1;
+    args.outputWidth = columns / args.strideWidth + 1;
+  } while (rows < 0 || columns < 0 || args.outputHeight * args.outputWidth > 64 ||
+           args.outputHeight * args.outputWidth * args.channelCount > ROOM);
+  args.input = input + between(0, 1000);
+  args.inputZeroPoint = between(-128, 127);
+  args.weights = weights;
+  args.quantization = quantization(args.channelCount, 9, 8, 0);
+  for (int c = 0; c < (args.channelCount + 15) / 16 * 16; c++) {
+    sums[c] = 0;
+    for (int t = 0; t < 12; t++) {
+      int8_t *weight = &weights[(c / 16 * 3 + t / 4) * 64 + c % 16 * 4 + t % 4];
+      if (t >= 9) *weight = 0; /* the padding of the layout */
+      sums[c] += *weight;
+    }
+  }
+  for (int c = 0; c < args.channelCount; c++) padding[c] = (int8_t)args.inputZeroPoint;
+  for (int y = 0; y < args.outputHeight; y++) {
+    for (int x = 0; x < args.outputWidth; x++, pixel++) {
+      for (int t = 0; t < 9; t++) {
+        int row = y * args.strideHeight - args.padTop + t / 3, column = x * args.strideWidth - args.padLeft + t % 3;
+        int inside = row >= 0 && row < args.height && column >= 0 && column < args.width;
+        taps[pixel * 9 + t] = inside ? args.input + (row * args.width + column) * args.channelCount : padding;
+      }
+    }
+  }
+  clear();
+  qk_depthwise_args lists = {taps, 9, 9, 0, pixel, args.channelCount, weights, args.quantization,
+                             (int8_t *)expected + GUARD, args.channelCount};
+  qk_scalar_depthwise(&lists);
+  args.output = (int8_t *)found + GUARD;
+  QK_STATIC_NAME(QK_STATIC_SET, depthwise3x3)(&args);
+  return same();
+}
+#endif
 
 static int add(void) {
   qk_add_args args;
@@ -254,6 +307,9 @@ int main(void) {
     if (!matmul(0)) return 1;
     if (!matmul(1)) return 2;
     if (!depthwise()) return 3;
+#ifdef HAS_DEPTHWISE3X3
+    if (!depthwise3x3()) return 10;
+#endif
     for (int i = 0; i < 8; i++) {
       if (!add()) return 4;
       if (!mul()) return 5;

@@ -4,8 +4,10 @@
 //   tflite-micro  90b983c2b3f1480642e040bbd2ddb37b998f3424
 //   gemmlowp      16e8662c34917be0065110bfcd9cc27d30f52fdf
 //
-//   g++ -std=c++17 -O1 -I tflite-micro -I gemmlowp fixed_point.cc tflite-micro/tensorflow/lite/kernels/internal/common.cc \
-//     tflite-micro/tensorflow/lite/kernels/internal/runtime_shape.cc
+//   I=tflite-micro/tensorflow/lite/kernels/internal
+//   D=$(sha256sum < fixed_point.cc | cut -c 1-64)
+//   g++ -std=c++17 -O1 -DGENERATOR_DIGEST=\"$D\" -I tflite-micro -I gemmlowp fixed_point.cc $I/common.cc \
+//     $I/runtime_shape.cc
 //   ./a.out > golden/ops/fixed_point.json
 
 #include <cstdint>
@@ -85,7 +87,7 @@ static void Bits() {
 }
 
 int main() {
-  std::printf("{\n  \"format\": 1,\n  \"generator\": \"golden/generate/fixed_point.cc\",\n");
+  std::printf("{\n  \"format\": 1,\n  \"generator\": {\"golden/generate/fixed_point.cc\": \"%s\"},\n", GENERATOR_DIGEST);
   std::printf("  \"reference\": {\"name\": \"tflite-micro and gemmlowp\", \"version\": \"source\", \"revision\": ");
   std::printf("\"90b983c2b3f1480642e040bbd2ddb37b998f3424 16e8662c34917be0065110bfcd9cc27d30f52fdf\"},\n");
   std::printf("  \"seed\": 20240607,\n  \"cases\": [\n");

@@ -5,7 +5,9 @@
 //   gemmlowp      16e8662c34917be0065110bfcd9cc27d30f52fdf
 //
 //   I=tflite-micro/tensorflow/lite/kernels/internal
-//   g++ -std=c++17 -O1 -I tflite-micro -I gemmlowp softmax.cc $I/common.cc $I/runtime_shape.cc $I/quantization_util.cc
+//   D=$(sha256sum < softmax.cc | cut -c 1-64)
+//   g++ -std=c++17 -O1 -DGENERATOR_DIGEST=\"$D\" -I tflite-micro -I gemmlowp softmax.cc $I/common.cc \
+//     $I/runtime_shape.cc $I/quantization_util.cc
 //   ./a.out > golden/ops/softmax.json
 
 #include <cmath>
@@ -62,7 +64,7 @@ static std::vector<T> Rows(int rows, int depth, int spread) {
 }
 
 int main() {
-  std::printf("{\n  \"format\": 1,\n  \"generator\": \"golden/generate/softmax.cc\",\n");
+  std::printf("{\n  \"format\": 1,\n  \"generator\": {\"golden/generate/softmax.cc\": \"%s\"},\n", GENERATOR_DIGEST);
   std::printf("  \"reference\": {\"name\": \"tflite-micro and gemmlowp\", \"version\": \"source\", \"revision\": ");
   std::printf("\"90b983c2b3f1480642e040bbd2ddb37b998f3424 16e8662c34917be0065110bfcd9cc27d30f52fdf\"},\n");
   std::printf("  \"seed\": 20240608,\n  \"cases\": [\n");

@@ -152,7 +152,9 @@ class Cases:
 
         content = {
             "format": 1,
-            "generator": "golden/generate/tflite_operators.py",
+            "generator": {
+                "golden/generate/tflite_operators.py": hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()
+            },
             "reference": {"name": "tflite-micro (PyPI), reference kernels", "version": version("tflite_micro")},
             "seed": SEED,
             "cases": self.cases,

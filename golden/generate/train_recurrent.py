@@ -5,8 +5,8 @@
 Two families. `*_pytorch` are what torch.onnx exports (batch first, so a Transpose before the recurrent op, and a Slice
 or Gather of the last step after it). The rest are built node by node with onnx.helper, for the forms that PyTorch never
 exports: peepholes, coupled gates with clip, a reset gate applied before the matrix product, batch-first layout, reverse
-direction, learned initial states, the final cell state as an output. Their cells are written out below, trained, and
-compared with the engine that computes the float outputs.
+direction, learned initial states, the final cell state as an output, ReLU in a GRU. Their cells are written out below,
+trained, and compared with the engine that computes the float outputs.
 
 Inputs are golden/models/digits/{calibration,test_inputs}.npy: [N,1,8,8] is N samples of the model's own [1,8,8].
 """
@@ -71,13 +71,14 @@ class CellNet(nn.Module):
         layout=0,
         initial_states=False,
         cell_output=False,
+        relu=False,
     ):
         super().__init__()
         gates = {"LSTM": 4, "GRU": 3}[kind]
         bound = hidden**-0.5
         self.kind, self.hidden, self.gates = kind, hidden, gates
         self.input_forget, self.clip, self.linear_before_reset = input_forget, clip, linear_before_reset
-        self.reverse, self.layout, self.cell_output = reverse, layout, cell_output
+        self.reverse, self.layout, self.cell_output, self.relu = reverse, layout, cell_output, relu
         self.w = nn.Parameter(torch.empty(gates * hidden, 8).uniform_(-bound, bound))
         self.r = nn.Parameter(torch.empty(gates * hidden, hidden).uniform_(-bound, bound))
         self.wb = nn.Parameter(torch.zeros(gates * hidden))
@@ -109,7 +110,8 @@ class CellNet(nn.Module):
             g = wx[:, 2 * n :] + r * (h @ self.r[2 * n :].T + self.rb[2 * n :])
         else:
             g = wx[:, 2 * n :] + (r * h) @ self.r[2 * n :].T + self.rb[2 * n :]
-        return (1 - z) * torch.tanh(self.clipped(g)) + z * h
+        activation = torch.relu if self.relu else torch.tanh
+        return (1 - z) * activation(self.clipped(g)) + z * h
 
     def forward(self, rows):
         h = torch.zeros(len(rows), self.hidden)
@@ -162,6 +164,8 @@ class CellNet(nn.Module):
             attributes["input_forget"] = 1
         if self.kind == "GRU":
             attributes["linear_before_reset"] = int(self.linear_before_reset)
+        if self.relu:
+            attributes["activations"] = ["Sigmoid", "Relu"]
         outputs = ["", "final_h"] + (["final_c"] if self.cell_output else [])
         nodes.append(helper.make_node(self.kind, inputs, outputs, "recurrent", **attributes))
         constants.append(numpy_helper.from_array(np.array([1 if layout else 0], np.int64), "direction_axis"))
@@ -220,6 +224,11 @@ NETWORKS = {
         lambda: CellNet("GRU", 20, clip=2.0, reverse=True, initial_states=True),
         None,
         "GRU, linear_before_reset = 0, reverse, gate inputs clipped to 2, learned initial state, batch 1",
+    ),
+    "gru_relu": (
+        lambda: CellNet("GRU", 20, linear_before_reset=True, relu=True),
+        None,
+        "GRU, linear_before_reset = 1, ReLU instead of tanh",
     ),
 }
 

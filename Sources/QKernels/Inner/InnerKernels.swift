@@ -10,10 +10,17 @@ import QKernelsIntrinsics
     /// The optional primitive depthwise3x3.
     private let depthwise3x3Function: (@convention(c) (UnsafePointer<qk_depthwise3x3_args>?) -> Void)?
 
+    /// Whether matmul gains from rows that are flipped where they are copied (`qk_matmul_args.flipped`).
+    let asksForFlippedRows: Bool
+
     @inline(__always)
-    init(table: qk_inner_table, depthwise3x3: (@convention(c) (UnsafePointer<qk_depthwise3x3_args>?) -> Void)? = nil) {
+    init(
+      table: qk_inner_table, depthwise3x3: (@convention(c) (UnsafePointer<qk_depthwise3x3_args>?) -> Void)? = nil,
+      asksForFlippedRows: Bool = false
+    ) {
       self.table = table
       depthwise3x3Function = depthwise3x3
+      self.asksForFlippedRows = asksForFlippedRows
     }
 
     /// The readable specification.
@@ -33,7 +40,7 @@ import QKernelsIntrinsics
             matmul: qk_avx512vnni_matmul, matmul16: qk_avx512vnni_matmul16, depthwise: qk_avx512vnni_depthwise,
             add: qk_avx512vnni_add, mul: qk_avx512vnni_mul,
             lookup: qk_avx512vnni_lookup, max_pool: qk_avx512vnni_max_pool, average_pool: qk_avx512vnni_average_pool,
-            window_sum: qk_avx512vnni_window_sum), depthwise3x3: qk_avx512vnni_depthwise3x3)
+            window_sum: qk_avx512vnni_window_sum), depthwise3x3: qk_avx512vnni_depthwise3x3, asksForFlippedRows: true)
       }
       static var avxVNNI: InnerKernels {
         InnerKernels(
@@ -66,7 +73,7 @@ import QKernelsIntrinsics
             matmul: qk_neondot_matmul, matmul16: qk_neondot_matmul16, depthwise: qk_neondot_depthwise,
             add: qk_neondot_add, mul: qk_neondot_mul,
             lookup: qk_neondot_lookup, max_pool: qk_neondot_max_pool, average_pool: qk_neondot_average_pool,
-            window_sum: qk_neondot_window_sum))
+            window_sum: qk_neondot_window_sum), depthwise3x3: qk_neondot_depthwise3x3)
       }
       static var neon: InnerKernels {
         InnerKernels(

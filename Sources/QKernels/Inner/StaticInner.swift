@@ -20,6 +20,7 @@
 
   /// The primitives of a bare-metal build, called directly; inner_kernels.h says what each computes.
   public struct InnerKernels {
+    @inline(__always) var asksForFlippedRows: Bool { false }
     @inline(__always) func matmul(_ args: inout qk_matmul_args) { qk_static_matmul(&args) }
     @inline(__always) func matmul16(_ args: inout qk_matmul_args) { qk_static_matmul16(&args) }
     @inline(__always) func depthwise(_ args: inout qk_depthwise_args) { qk_static_depthwise(&args) }

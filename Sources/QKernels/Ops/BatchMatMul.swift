@@ -169,7 +169,7 @@ enum BatchMatMul: Kernel {
             var args = qk_matmul_args(
               rows: rows, pointerStride: 0, rowCount: 1, rowGroups: Int32(truncatingIfNeeded: (sizes.k &+ 3) / 4),
               pixelStride: Int32(truncatingIfNeeded: sizes.k), pixelCount: Int32(truncatingIfNeeded: rowCount),
-              weights: weights, quantization: quantization, output: destination + row &* sizes.n,
+              flipped: 0, weights: weights, quantization: quantization, output: destination + row &* sizes.n,
               outputStride: Int32(truncatingIfNeeded: sizes.n), channelCount: Int32(truncatingIfNeeded: sizes.n))
             context.inner.matmul(&args)
           }

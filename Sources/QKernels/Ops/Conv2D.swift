@@ -111,7 +111,8 @@ enum Conv2D: Kernel {
     let weights = context.constant(params.quantization.weights, as: Int8.self)
     let quantization = params.quantization.resolved(context)
     let output = context.output(0, as: Int8.self)
-    params.geometry.forEachRun(context) { (run: Conv2DRun<Int8>) in
+    let flip: Int8 = context.inner.asksForFlippedRows ? -128 : 0
+    params.geometry.forEachRun(context, flip: flip) { (run: Conv2DRun<Int8>) in
       var args = run.matmulArguments(
         weights: weights, quantization: quantization.advanced(by: run.channelOffset), output: output)
       context.inner.matmul(&args)
@@ -135,6 +136,8 @@ struct Conv2DRun<Element> {
   var outputOffset: Int
   var outputStride: Int
   var channelCount: Int
+  /// Whether the rows are xored with the sign bit.
+  var isFlipped = false
 }
 
 extension Conv2DRun<Int8> {
@@ -146,17 +149,18 @@ extension Conv2DRun<Int8> {
     qk_matmul_args(
       rows: UnsafePointer(rows), pointerStride: 0, rowCount: Int32(truncatingIfNeeded: rowCount),
       rowGroups: Int32(truncatingIfNeeded: rowGroups), pixelStride: Int32(truncatingIfNeeded: pixelStride),
-      pixelCount: Int32(truncatingIfNeeded: pixelCount), weights: weights + weightOffset, quantization: quantization,
+      pixelCount: Int32(truncatingIfNeeded: pixelCount), flipped: isFlipped ? 1 : 0, weights: weights + weightOffset,
+      quantization: quantization,
       output: output + outputOffset, outputStride: Int32(truncatingIfNeeded: outputStride),
       channelCount: Int32(truncatingIfNeeded: channelCount))
   }
 }
 
 extension Conv2DGeometry {
-  /// Calls `body` for every product that makes up the layer, in order.
+  /// Calls `body` for every product that makes up the layer, in order. Rows that are copied are xored with `flip`.
   @inline(__always)
   func forEachRun<Element: FixedWidthInteger & BitwiseCopyable>(
-    _ context: StepContext, _ body: (Conv2DRun<Element>) -> Void
+    _ context: StepContext, flip: Element = 0, _ body: (Conv2DRun<Element>) -> Void
   ) {
     let input = context.view.input(0).pointee, output = context.view.output(0).pointee
     guard let layout = layout(input: input, output: output, elementSize: MemoryLayout<Element>.size) else { return }
@@ -171,7 +175,8 @@ extension Conv2DGeometry {
     var run = Conv2DRun<Element>(
       rows: rows, rowCount: Int(rowCount), rowGroups: (rowLength &+ 3) / 4,
       pixelStride: Int(window.strideWidth) &* channels, pixelCount: outputWidth, weightOffset: 0, channelOffset: 0,
-      outputOffset: 0, outputStride: outputChannels, channelCount: groupOutputs)
+      outputOffset: 0, outputStride: outputChannels, channelCount: groupOutputs,
+      isFlipped: layout.usesRing && flip != 0)
     let groupWeightBytes = groupLanes &* 4 &* run.rowGroups &* run.rowCount
     let image = context.input(0, as: Element.self)
 
@@ -191,7 +196,7 @@ extension Conv2DGeometry {
 
     var source = WindowRows<Element>(
       window: window, layout: layout, input: input, scratch: context.scratch,
-      zeroPoint: Element(truncatingIfNeeded: input.zeroPoint))
+      zeroPoint: Element(truncatingIfNeeded: input.zeroPoint), flip: layout.usesRing ? flip : 0)
     var imageIndex = 0
     while imageIndex < imageCount {
       source.begin(image: image + imageIndex &* imageElements)

@@ -145,7 +145,7 @@ enum DepthwiseConv2D: Kernel {
     let inputRecord = context.view.input(0).pointee, outputRecord = context.view.output(0).pointee
     let channels = outputRecord.dimension(3)
     guard window.kernelHeight == 3, window.kernelWidth == 3, window.dilationHeight == 1, window.dilationWidth == 1,
-      params.geometry.depthMultiplier == 1, channels % 4 == 0
+      params.geometry.depthMultiplier == 1
     else { return false }
     var args = qk_depthwise3x3_args(
       input: context.input(0, as: Int8.self), height: Int32(truncatingIfNeeded: inputRecord.dimension(1)),

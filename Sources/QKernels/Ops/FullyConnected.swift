@@ -98,7 +98,7 @@ enum FullyConnected: Kernel {
       var args = qk_matmul_args(
         rows: rows, pointerStride: 0, rowCount: 1, rowGroups: (params.inputDepth &+ 3) / 4,
         pixelStride: params.inputDepth,
-        pixelCount: rowCount, weights: context.constant(params.quantization.weights, as: Int8.self),
+        pixelCount: rowCount, flipped: 0, weights: context.constant(params.quantization.weights, as: Int8.self),
         quantization: quantization, output: output + Int(firstRow) &* Int(params.outputDepth),
         outputStride: params.outputDepth, channelCount: params.outputDepth)
       context.inner.matmul(&args)

@@ -154,7 +154,7 @@ enum SVDF: Kernel {
       var args = qk_matmul_args(
         rows: rows, pointerStride: 0, rowCount: 1, rowGroups: Int32(truncatingIfNeeded: (depth &+ 3) / 4),
         pixelStride: Int32(truncatingIfNeeded: depth), pixelCount: 1,
-        weights: context.constant(params.feature.weights, as: Int8.self),
+        flipped: 0, weights: context.constant(params.feature.weights, as: Int8.self),
         quantization: params.feature.resolved(context), output: products, outputStride: params.filterCount,
         channelCount: params.filterCount)
       context.inner.matmul16(&args)

@@ -120,6 +120,8 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
   private let height: Int
   private let width: Int
   private let channels: Int
+  /// Copies are xored with this.
+  private let flip: Element
   private let ring: UnsafeMutablePointer<Element>
   private let paddingRow: UnsafeMutablePointer<Element>
   private var image: UnsafePointer<Element>
@@ -128,10 +130,12 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
   /// The multiple of the slot count at or below the first row in use: a row's slot then needs no division.
   private var base = 0
 
-  /// Prepares the scratch rows of a step whose windows follow `layout`.
+  /// Prepares the scratch rows of a step whose windows follow `layout`. If it uses a ring, all rows are xored with `flip`.
   init(
-    window: Window2D, layout: WindowLayout, input: TensorRecord, scratch: UnsafeMutableRawPointer, zeroPoint: Element
+    window: Window2D, layout: WindowLayout, input: TensorRecord, scratch: UnsafeMutableRawPointer, zeroPoint: Element,
+    flip: Element = 0
   ) {
+    self.flip = flip
     self.window = window
     self.layout = layout
     height = input.dimension(1)
@@ -144,7 +148,7 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
     let slots = layout.slotCount &+ (layout.usesPaddingRow ? 1 : 0)
     var index = 0
     while index < slots &* layout.slotElements {
-      ring[index] = zeroPoint
+      ring[index] = zeroPoint ^ flip
       index &+= 1
     }
   }
@@ -185,6 +189,14 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
     let available = layout.slotElements &- left
     if layout.pixelElements == channels {
       let count = min(width &* channels, available)
+      if flip != 0 {
+        var index = 0
+        while index < count {
+          destination[left &+ index] = source[index] ^ flip
+          index &+= 1
+        }
+        return
+      }
       // A typed copy would become a loop over elements where code is optimized for size.
       qk_copy(destination + left, source, max(count, 0) &* MemoryLayout<Element>.stride)
       return
@@ -196,7 +208,7 @@ struct WindowRows<Element: FixedWidthInteger & BitwiseCopyable> {
     while index < count {
       var step = 0
       while step < repeats, index < count {
-        destination[left &+ index] = source[element]
+        destination[left &+ index] = source[element] ^ flip
         index &+= 1
         step &+= 1
       }

@@ -182,8 +182,10 @@ public struct TensorRecord: BitwiseCopyable, Sendable {
     return count
   }
 
-  /// The number of elements.
-  @inline(__always) public var elementCount: Int { elementCount(from: 0, to: Int(rank)) }
+  /// The number of elements; sizes beyond the rank are 1.
+  @inline(__always) public var elementCount: Int {
+    Int(dimension0) &* Int(dimension1) &* (Int(dimension2) &* Int(dimension3)) &* (Int(dimension4) &* Int(dimension5))
+  }
 }
 
 /// One step of the plan: 32 bytes.

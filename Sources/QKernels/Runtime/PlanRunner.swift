@@ -94,15 +94,22 @@ public struct PlanRunner {
   public func runStep(_ index: Int) { runStep(index, AllKernels()) }
 
   @inline(__always) func run<Kernels: KernelSet>(_ kernels: Kernels) {
-    var index = 0
-    let count = Int(plan.model.header.pointee.stepCount)
-    while index < count {
-      runStep(index, kernels)
-      index &+= 1
+    withUnsafePointer(to: inner) { inner in
+      var index = 0
+      let count = Int(plan.model.header.pointee.stepCount)
+      while index < count {
+        runStep(index, kernels, inner)
+        index &+= 1
+      }
     }
   }
 
   @inline(__always) func runStep<Kernels: KernelSet>(_ index: Int, _ kernels: Kernels) {
+    withUnsafePointer(to: inner) { inner in runStep(index, kernels, inner) }
+  }
+
+  @inline(__always)
+  private func runStep<Kernels: KernelSet>(_ index: Int, _ kernels: Kernels, _ inner: UnsafePointer<InnerKernels>) {
     let step = plan.model.step(index)
     let context = StepContext(
       view: StepView(model: plan.model, step: step), arena: arena, state: state, inner: inner)

@@ -53,16 +53,20 @@ public struct StepContext {
   let view: StepView
   let arena: UnsafeMutableRawPointer
   let state: UnsafeMutableRawPointer
-  let inner: InnerKernels
+  /// The runner's table of primitives, which is not copied for every step.
+  private let innerTable: UnsafePointer<InnerKernels>
 
   @inline(__always) init(
-    view: StepView, arena: UnsafeMutableRawPointer, state: UnsafeMutableRawPointer, inner: InnerKernels
+    view: StepView, arena: UnsafeMutableRawPointer, state: UnsafeMutableRawPointer, inner: UnsafePointer<InnerKernels>
   ) {
     self.view = view
     self.arena = arena
     self.state = state
-    self.inner = inner
+    innerTable = inner
   }
+
+  /// The active primitives.
+  @inline(__always) var inner: InnerKernels { innerTable.pointee }
 
   /// The memory of a tensor. Constant tensors are never a step's output (verified).
   @inline(__always) func memory(of tensor: UnsafePointer<TensorRecord>) -> UnsafeMutableRawPointer {

@@ -46,7 +46,7 @@ extension Lowering {
       cellLimit = max(1, Int(max(0, min(clip / cellQuantization.scale, 32767))))
     }
     var params = LSTMParams(
-      layer: try recurrentLayer(node, op, input, hidden: output, gateUnit: 0x1p-12), isCoupled: isCoupled ? 1 : 0,
+      layer: try recurrentLayer(node, op, input, hidden: output, units: [0x1p-12]), isCoupled: isCoupled ? 1 : 0,
       candidateActivation: candidate.rawValue, cellActivation: activation.rawValue, cellLimit: Int32(cellLimit),
       cellExponent: Int32(exponent), forgetMultiplier: forget.multiplier, forgetShift: forget.shift,
       candidateMultiplier: added.multiplier, candidateShift: added.shift, outputMultiplier: result.multiplier,
@@ -67,18 +67,24 @@ extension Lowering {
     else {
       throw ModelError(.unsupported, "the hidden state needs int16 with a scale of 2^-15 to 2^0 and the zero point 0")
     }
-    guard op.activations[0] == [.logistic, .tanh] else {
-      throw ModelError(.unsupported, "a GRU with the activations \(op.activations[0])")
-    }
+    let functions = op.activations[0].prefix(2)
+    guard functions == [.logistic, .tanh] || functions == [.logistic, .relu],
+      let candidate = RecurrentActivation(functions[1])
+    else { throw ModelError(.unsupported, "a GRU with the activations \(functions)") }
     let isWide = output.type == .int16
     if isWide, output.quantization != quantization {
       throw ModelError(.unsupported, "an int16 output of a GRU needs the scale of its state")
     }
     let factor = FixedPointMultiplier(nearest: Double(quantization.scale) / Double(output.scale))
+    // A candidate without bounds reaches four times the hidden state's end: as a sum of two parts that may cancel each
+    // other, and because the update gate takes only a share of it.
+    let candidateUnit = candidate == .relu ? 4 * Double(quantization.scale) : 0x1p-12
     let params = GRUParams(
-      layer: try recurrentLayer(node, op, input, hidden: output, gateUnit: 0x1p-12),
-      linearBeforeReset: linearBeforeReset ? 1 : 0, candidateActivation: RecurrentActivation.tanh.rawValue,
-      hiddenExponent: Int32(exponent), outputMultiplier: factor.multiplier, outputShift: factor.shift,
+      layer: try recurrentLayer(
+        node, op, input, hidden: output, units: [0x1p-12, 0x1p-12, candidateUnit]),
+      linearBeforeReset: linearBeforeReset ? 1 : 0, candidateActivation: candidate.rawValue,
+      candidateLimit: gateLimit(op, unit: candidateUnit), hiddenExponent: Int32(exponent),
+      outputMultiplier: factor.multiplier, outputShift: factor.shift,
       outputZeroPoint: Int32(output.zeroPoint), hasWideOperand: isWide ? 1 : 0)
     let hidden = try recurrentState(
       node, operand: 5, [op.directionCount, input.shape[1], op.hiddenSize], .int16, quantization)
@@ -101,7 +107,7 @@ extension Lowering {
     let unit = activation == .relu ? gateUnit : 0x1p-15
     let factor = FixedPointMultiplier(nearest: unit / Double(output.scale))
     let params = RNNParams(
-      layer: try recurrentLayer(node, op, input, hidden: output, gateUnit: gateUnit), activation: activation.rawValue,
+      layer: try recurrentLayer(node, op, input, hidden: output, units: [gateUnit]), activation: activation.rawValue,
       outputMultiplier: factor.multiplier, outputShift: factor.shift, hiddenZeroPoint: Int32(output.zeroPoint))
     let hidden = try recurrentState(
       node, operand: 5, [op.directionCount, input.shape[1], op.hiddenSize], output.type,
@@ -115,24 +121,30 @@ extension Lowering {
   ///
   /// - Parameters:
   ///   - hidden: gives the quantization of what the recurrent weights multiply.
-  ///   - gateUnit: the real value of one step of a gate's argument.
+  ///   - units: the real value of one step of each gate's argument, or of all alike.
   private mutating func recurrentLayer(
-    _ node: Node, _ op: RecurrentOp, _ input: Operand, hidden: Operand, gateUnit: Double
+    _ node: Node, _ op: RecurrentOp, _ input: Operand, hidden: Operand, units: [Double]
   ) throws(ModelError) -> RecurrentLayer {
-    let gateLimit = op.clip.map { max(1, min(32767, Int((Double($0) / gateUnit).rounded()))) } ?? 32767
     // A few steps of input products at once keep the wide kernels busy; more only cost memory.
     let rows = op.gateCount * op.hiddenSize
     let steps = max(1, min(input.shape[0], 8, max(2048, input.elementCount + hidden.elementCount) / (2 * rows)))
     return RecurrentLayer(
       inputSize: Int32(input.shape[2]), hiddenSize: Int32(op.hiddenSize), directionCount: Int32(op.directionCount),
       reverseMask: op.direction == .forward ? 0 : op.direction == .reverse ? 1 : 2, stepsPerChunk: Int32(steps),
-      gateLimit: Int32(gateLimit), input: try gateProduct(node, weights: 1, bias: 3, op, input, gateUnit),
-      recurrent: try gateProduct(node, weights: 2, bias: 4, op, hidden, gateUnit))
+      gateLimit: gateLimit(op, unit: units[0]), input: try gateProduct(node, weights: 1, bias: 3, op, input, units),
+      recurrent: try gateProduct(node, weights: 2, bias: 4, op, hidden, units))
+  }
+
+  /// The clip of a layer in steps of an argument, 32767 for none.
+  private func gateLimit(_ op: RecurrentOp, unit: Double) -> Int32 {
+    guard let clip = op.clip else { return 32767 }
+    return Int32(max(1, min(32767, (Double(clip) / unit).rounded())))
   }
 
   /// One of a layer's two products: from `operand` to gate arguments.
   private mutating func gateProduct(
-    _ node: Node, weights index: Int, bias biasIndex: Int, _ op: RecurrentOp, _ operand: Operand, _ gateUnit: Double
+    _ node: Node, weights index: Int, bias biasIndex: Int, _ op: RecurrentOp, _ operand: Operand,
+    _ units: [Double]
   ) throws(ModelError) -> ChannelQuantization {
     let weights = try gateWeights(node, index)
     let directions = op.directionCount, rows = weights.shape[1], depth = weights.shape[2]
@@ -146,8 +158,9 @@ extension Lowering {
         return weight
       }
     }
-    let multipliers = weights.scales.map { scale in
-      FixedPointMultiplier(nearest: Double(operand.scale) * Double(scale) / gateUnit)
+    let multipliers = weights.scales.enumerated().map { row, scale in
+      let unit = units.count == 1 ? units[0] : units[row / op.hiddenSize % op.gateCount]
+      return FixedPointMultiplier(nearest: Double(operand.scale) * Double(scale) / unit)
     }
     if operand.type == .int16 {
       // Sums have 64 bits here, but the bias is stored in 32, and a factor of more than 2^14 would leave them.
@@ -165,7 +178,7 @@ extension Lowering {
     }
     let gates = Operand(
       id: operand.id, shape: [rows], type: .int16,
-      quantization: TensorQuantization(scale: Float(gateUnit), zeroPoint: 0), label: "the gates")
+      quantization: TensorQuantization(scale: Float(units[0]), zeroPoint: 0), label: "the gates")
     return try channelQuantization(
       packed: packed, sums: [sums], bias: bias, multipliers: multipliers, input: operand, output: gates,
       activation: .none, groups: directions, sumsAreWide: operand.type == .int16)

@@ -7,7 +7,7 @@ extension RecurrentOp {
     activations.allSatisfy { functions in
       switch cell {
       case .lstm: functions[2] == .tanh
-      case .gru: true
+      case .gru: functions[1] == .tanh
       case .rnn: functions[0] != .relu
       }
     }
@@ -30,8 +30,8 @@ extension RecurrentOp {
       isSupported = functions[0] == .logistic && functions[1...2].allSatisfy { $0 == .tanh || $0 == .relu }
       needed = "Sigmoid for the gates, Tanh or Relu for the cell"
     case .gru:
-      isSupported = functions[0] == .logistic && functions[1] == .tanh
-      needed = "Sigmoid and Tanh"
+      isSupported = functions[0] == .logistic && (functions[1] == .tanh || functions[1] == .relu)
+      needed = "Sigmoid and Tanh or Relu"
     case .rnn:
       isSupported = functions[0] == .tanh || functions[0] == .relu || functions[0] == .logistic
       needed = "Tanh, Relu or Sigmoid"

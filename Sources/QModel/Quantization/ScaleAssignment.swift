@@ -258,7 +258,7 @@ extension ScaleAssignment {
     let hidden = try range(inside: original, op, .hidden, ranges.observed)
     let wide: TensorQuantization
     if case .gru = op.cell {
-      wide = TensorQuantization(powerOfTwoInt16: hidden, reserve: 1)
+      wide = TensorQuantization(powerOfTwoInt16: hidden, reserve: op.boundsHidden ? 1 : 1.25)
     } else {
       wide = TensorQuantization(int16: hidden, limit: op.boundsHidden ? 1 : .infinity, leastScale: op.leastHiddenScale)
     }

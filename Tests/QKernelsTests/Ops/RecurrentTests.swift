@@ -33,13 +33,23 @@ import Testing
     TestRecurrent("gru reset after") { $0.cell = .gruAfter },
     TestRecurrent("gru reset before") { $0.cell = .gruBefore },
     TestRecurrent("gru reset after, bidirectional, clipped") {
-      ($0.cell, $0.directions, $0.reverseMask, $0.gateLimit, $0.hidden) = (.gruAfter, 2, 2, 6000, 17)
+      ($0.cell, $0.directions, $0.reverseMask, $0.gateLimit, $0.candidateLimit, $0.hidden) = (
+        .gruAfter, 2, 2, 6000, 6000, 17
+      )
     },
     TestRecurrent("gru reset before, reverse, coarse state") {
       ($0.cell, $0.reverseMask, $0.hiddenExponent, $0.hidden) = (.gruBefore, 1, -13, 16)
     },
     TestRecurrent("gru reset after, wide") { ($0.cell, $0.stateType) = (.gruAfter, .int16) },
     TestRecurrent("gru reset before, wide") { ($0.cell, $0.stateType, $0.inputType) = (.gruBefore, .int16, .int16) },
+    TestRecurrent("gru relu reset after") { ($0.cell, $0.activation, $0.hiddenExponent) = (.gruAfter, .relu, -11) },
+    TestRecurrent("gru relu reset before, bidirectional, clipped") {
+      ($0.cell, $0.activation, $0.directions, $0.reverseMask) = (.gruBefore, .relu, 2, 2)
+      ($0.gateLimit, $0.candidateLimit, $0.hidden) = (9000, 1700, 17)
+    },
+    TestRecurrent("gru relu reset after, wide") {
+      ($0.cell, $0.activation, $0.stateType, $0.hiddenExponent) = (.gruAfter, .relu, .int16, 0)
+    },
     TestRecurrent("rnn tanh") { $0.cell = .rnn },
     TestRecurrent("rnn relu") { ($0.cell, $0.activation) = (.rnn, .relu) },
     TestRecurrent("rnn logistic, bidirectional") {
@@ -65,14 +75,23 @@ import Testing
     var output: [Int], hidden: [Int], cell: [Int]
   }
 
-  /// The frozen values, so that the arithmetic of written models cannot drift with both formulations.
+  private struct Vectors: Codable {
+    var format = 1
+    var generator = "Tests/QKernelsTests/Ops/RecurrentTests.swift"
+    var seed: UInt64 = 77
+    var cases: [String: Vector] = [:]
+  }
+
+  /// The frozen values, so that the arithmetic of written models cannot drift with both formulations. `QK_RECORD_GOLDEN`
+  /// writes them.
   @Test func outputsAreThoseOfTheGoldenFile() throws {
-    var vectors: [String: Vector] = [:]
+    var vectors = Vectors()
     for variant in Self.variants {
       var layer = variant
-      layer.generate(seed: 77)
+      layer.generate(seed: vectors.seed)
       let actual = try layer.run()
-      vectors[variant.name] = Vector(output: actual.output, hidden: actual.h, cell: layer.cell == .lstm ? actual.c : [])
+      vectors.cases[variant.name] = Vector(
+        output: actual.output, hidden: actual.h, cell: layer.cell == .lstm ? actual.c : [])
     }
     let path = packageRoot.appendingPathComponent("golden/ops/recurrent.json")
     if ProcessInfo.processInfo.environment["QK_RECORD_GOLDEN"] != nil {
@@ -80,8 +99,8 @@ import Testing
       encoder.outputFormatting = .sortedKeys
       try encoder.encode(vectors).write(to: path)
     }
-    let golden = try JSONDecoder().decode([String: Vector].self, from: Data(contentsOf: path))
-    #expect(Set(golden.keys) == Set(vectors.keys))
-    for (name, vector) in vectors { #expect(golden[name] == vector, "\(name)") }
+    let golden = try JSONDecoder().decode(Vectors.self, from: Data(contentsOf: path))
+    #expect(golden.seed == vectors.seed && Set(golden.cases.keys) == Set(vectors.cases.keys))
+    for (name, vector) in vectors.cases { #expect(golden.cases[name] == vector, "\(name)") }
   }
 }

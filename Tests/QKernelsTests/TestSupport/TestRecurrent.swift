@@ -13,7 +13,7 @@ struct TestRecurrent: CustomStringConvertible {
   var steps = 5, batches = 2, inputs = 7, hidden = 5, directions = 1
   var reverseMask = 0
   var inputType = StoredType.int8, stateType = StoredType.int8
-  var gateLimit = 32767, cellLimit = 32767, cellExponent = -11, hiddenExponent = -15
+  var gateLimit = 32767, candidateLimit = 32767, cellLimit = 32767, cellExponent = -11, hiddenExponent = -15
   var isCoupled = false, hasPeepholes = false
   var activation = RecurrentActivation.tanh, cellActivation = RecurrentActivation.tanh
   var stepsPerChunk = 2
@@ -93,8 +93,9 @@ struct TestRecurrent: CustomStringConvertible {
 
   private func saturated(_ value: Int) -> Int { min(max(value, -32768), 32767) }
 
-  private func limited(_ value: Int) -> Int {
-    gateLimit == 32767 ? saturated(value) : min(max(value, -gateLimit), gateLimit)
+  private func limited(_ value: Int, _ limit: Int? = nil) -> Int {
+    let limit = limit ?? gateLimit
+    return limit == 32767 ? saturated(value) : min(max(value, -limit), limit)
   }
 
   private func table(_ index: Int) -> Int { Int(SigmoidTable.values[index]) }
@@ -185,10 +186,15 @@ struct TestRecurrent: CustomStringConvertible {
         let row = 2 * hidden + j
         let share =
           cell == .gruAfter ? divided(reset[j] * fromState(row, operand), 15) : fromState(row, kept)
-        let candidate = activated(.tanh, limited(fromInput(row) + share))
+        let candidate = activated(activation, limited(fromInput(row) + share, candidateLimit))
         let update = gate(0, j)
-        let fresh = divided((32768 - update) * candidate, 15 + hiddenExponent)
-        h[j] = saturated(divided(update * old[j] + fresh, 15))
+        if activation == .relu {
+          // In quarters of the candidate's unit.
+          h[j] = saturated(divided(divided(update * old[j], 2) + (32768 - update) * candidate, 13))
+        } else {
+          let fresh = divided((32768 - update) * candidate, 15 + hiddenExponent)
+          h[j] = saturated(divided(update * old[j] + fresh, 15))
+        }
       }
       return h.map(narrow)
     case .lstm:
@@ -266,9 +272,9 @@ struct TestRecurrent: CustomStringConvertible {
         makeParams: {
           GRUParams(
             layer: layer(&$0), linearBeforeReset: cell == .gruAfter ? 1 : 0,
-            candidateActivation: RecurrentActivation.tanh.rawValue, hiddenExponent: Int32(hiddenExponent),
-            outputMultiplier: factors[0].multiplier, outputShift: factors[0].shift, outputZeroPoint: Int32(zeroPoint),
-            hasWideOperand: isWide ? 1 : 0)
+            candidateActivation: activation.rawValue, candidateLimit: Int32(candidateLimit),
+            hiddenExponent: Int32(hiddenExponent), outputMultiplier: factors[0].multiplier,
+            outputShift: factors[0].shift, outputZeroPoint: Int32(zeroPoint), hasWideOperand: isWide ? 1 : 0)
         })
     case .rnn:
       result = try runStep(

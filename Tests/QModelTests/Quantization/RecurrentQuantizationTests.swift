@@ -63,11 +63,14 @@ import Testing
     try Quantizer(options: options(state)).quantize(graph, samples: samples(graph))
   }
 
-  /// The ratio of signal to error of each output, over new samples, in dB.
+  /// The ratio of signal to error of each output, over the samples of the calibration, in dB.
+  ///
+  /// New samples would leave the ranges that so few can show: one value of 210 that saturates takes 12 dB, and hides the
+  /// arithmetic that is tested here.
   private static func quality(_ graph: Graph, _ session: Session) throws -> [Double] {
     var evaluator = try ReferenceEvaluator(graph)
     var signal = graph.outputs.map { _ in 0.0 }, noise = signal
-    for sample in samples(graph, count: 30, seed: 8).values {
+    for sample in samples(graph).values {
       session.reset()
       for (index, values) in sample.enumerated() {
         values.withUnsafeBufferPointer { session.setInput(index, quantizing: $0) }
@@ -114,6 +117,14 @@ import Testing
     Variant("GRU reset before", .gru(linearBeforeReset: false), .bidirectional, hidden: 9),
     Variant("GRU states given", .gru(linearBeforeReset: true), .bidirectional, [.biases, .givenState]),
     Variant("GRU constant state", .gru(linearBeforeReset: false), .reverse, hidden: 1, [.constantState]),
+    Variant("GRU relu", .gru(linearBeforeReset: true)) { $0.activations = [[.logistic, .relu]] },
+    Variant("GRU relu reset before", .gru(linearBeforeReset: false), .bidirectional, hidden: 9) {
+      $0.activations = [[.logistic, .relu], [.logistic, .relu]]
+    },
+    Variant("GRU relu, clipped, states given", .gru(linearBeforeReset: true), .reverse, [.biases, .givenState]) {
+      $0.activations = [[.logistic, .relu]]
+      $0.clip = 0.9
+    },
     Variant("RNN", .rnn, .bidirectional, hidden: 16),
     Variant("RNN relu", .rnn, hidden: 5) { $0.activations = [[.relu]] },
     Variant("RNN logistic, states given", .rnn, .reverse, [.givenState]) { $0.activations = [[.logistic]] },
@@ -124,9 +135,8 @@ import Testing
     let graph = try Self.graph(variant.op, extras: Extras(rawValue: variant.extras), outputs: variant.outputs)
     let session = try Session(bytes: try Pipeline.compile(try Self.quantized(graph, state)).bytes)
     let quality = try Self.quality(graph, session)
-    // Untrained layers of few units with outputs around zero, calibrated with 40 samples: trained ones keep 10 dB more.
     for (output, decibels) in quality.enumerated() {
-      #expect(decibels > 26, "\(variant), output \(output), \(state) state")
+      #expect(decibels > 38, "\(variant), output \(output), \(state) state")
     }
   }
 
@@ -191,7 +201,8 @@ import Testing
 
   @Test(arguments: [
     (RecurrentOp.Cell.lstm(coupledGates: false), [UnaryOp.hardSigmoid(alpha: 0.2, beta: 0.5), .tanh, .tanh]),
-    (.lstm(coupledGates: false), [.logistic, .softsign, .tanh]), (.gru(linearBeforeReset: true), [.logistic, .relu]),
+    (.lstm(coupledGates: false), [.logistic, .softsign, .tanh]),
+    (.gru(linearBeforeReset: true), [.logistic, .logistic]), (.gru(linearBeforeReset: true), [.relu, .tanh]),
     (.rnn, [.elu(alpha: 1)]),
   ])
   func activationsWithoutIntegerFormAreNamed(_ cell: RecurrentOp.Cell, _ activations: [UnaryOp]) throws {

@@ -45,27 +45,60 @@ private struct LaneChannels {
   let first: Int
   let count: Int
 
-  /// The channel of lanes 16 · quarter + 4 · register and the three after it; `count` is a multiple of 4.
-  @inline(__always) func channel(_ quarter: Int, _ register: Int) -> Int {
-    first &+ (16 &* quarter &+ 4 &* register) % count
-  }
+  @inline(__always) func channel(_ lane: Int) -> Int { lane < count ? first &+ lane : first &+ lane % count }
+}
 
-  /// One word per channel, in the order of register `j` of a quad.
-  @inline(__always) func words(_ p: UnsafePointer<Int32>, _ j: Int) -> __m512i {
+/// How tables of 4 bytes per channel become registers. Word i of register `j` of a quad belongs to lane
+/// 16 · (i / 4) + 4j + i % 4.
+private protocol LaneGathering {
+  /// One word per channel.
+  static func words(_ lanes: LaneChannels, _ p: UnsafePointer<Int32>, _ j: Int) -> __m512i
+  /// The weights of tap group `group`.
+  static func weights(_ lanes: LaneChannels, _ p: UnsafePointer<Int8>, _ group: Int, _ j: Int) -> __m512i
+}
+
+/// Four lanes at a time, where they always hold channels that lie side by side: `first` and `count` are multiples of 4.
+private enum GroupedLanes: LaneGathering {
+  @inline(__always) static func words(_ lanes: LaneChannels, _ p: UnsafePointer<Int32>, _ j: Int) -> __m512i {
     qk512_join4(
-      qk128_load(p + channel(0, j)), qk128_load(p + channel(1, j)), qk128_load(p + channel(2, j)),
-      qk128_load(p + channel(3, j)))
+      qk128_load(p + lanes.channel(4 &* j)), qk128_load(p + lanes.channel(4 &* j &+ 16)),
+      qk128_load(p + lanes.channel(4 &* j &+ 32)), qk128_load(p + lanes.channel(4 &* j &+ 48)))
   }
 
-  /// The weights of tap group `group`, in the order of register `j` of a quad.
-  @inline(__always) func weights(_ p: UnsafePointer<Int8>, _ group: Int, _ j: Int) -> __m512i {
+  @inline(__always)
+  static func weights(_ lanes: LaneChannels, _ p: UnsafePointer<Int8>, _ group: Int, _ j: Int) -> __m512i {
     qk512_join4(
-      qk128_load(p + place(channel(0, j), group)), qk128_load(p + place(channel(1, j), group)),
-      qk128_load(p + place(channel(2, j), group)), qk128_load(p + place(channel(3, j), group)))
+      four(lanes, p, group, 4 &* j), four(lanes, p, group, 4 &* j &+ 16), four(lanes, p, group, 4 &* j &+ 32),
+      four(lanes, p, group, 4 &* j &+ 48))
   }
 
-  @inline(__always) private func place(_ channel: Int, _ group: Int) -> Int {
-    (channel / 16 &* 3 &+ group) &* 64 &+ channel % 16 &* 4
+  @inline(__always)
+  private static func four(_ lanes: LaneChannels, _ p: UnsafePointer<Int8>, _ group: Int, _ lane: Int) -> __m128i {
+    let channel = lanes.channel(lane)
+    return qk128_load(p + ((channel / 16 &* 3 &+ group) &* 64 &+ channel % 16 &* 4))
+  }
+}
+
+/// Lane by lane.
+private enum SingleLanes: LaneGathering {
+  /// The channels of the lanes; the quotient by the reciprocal is exact for 64 lanes.
+  @inline(__always) private static func channels(_ lanes: LaneChannels, _ j: Int) -> __m512i {
+    let index = qk512_interleaved_lanes(Int32(truncatingIfNeeded: 4 &* j))
+    let count = Int32(truncatingIfNeeded: lanes.count)
+    let quotient = qk512_shift_right(qk512_mul(index, qk512_set1(65536 / count &+ 1)), 16)
+    let channel = qk512_sub(index, qk512_mul(quotient, qk512_set1(count)))
+    return qk512_add(channel, qk512_set1(Int32(truncatingIfNeeded: lanes.first)))
+  }
+
+  @inline(__always) static func words(_ lanes: LaneChannels, _ p: UnsafePointer<Int32>, _ j: Int) -> __m512i {
+    qk512_gather(p, channels(lanes, j))
+  }
+
+  @inline(__always)
+  static func weights(_ lanes: LaneChannels, _ p: UnsafePointer<Int8>, _ group: Int, _ j: Int) -> __m512i {
+    let channel = channels(lanes, j)
+    let block = qk512_mul(qk512_shift_right(channel, 4), qk512_set1(48))
+    return qk512_gather(p + 64 &* group, qk512_add(block, qk512_and(channel, qk512_set1(15))))
   }
 }
 
@@ -82,25 +115,29 @@ private struct BlockTable {
   @inline(__always) func factor(_ j: Int) -> UnsafeMutablePointer<__m512i> { entries + (16 &+ 6 &* j) }
 
   /// Fills the table; returns whether ``Rectified`` serves.
-  func fill(_ lanes: LaneChannels, _ weights: UnsafePointer<Int8>, _ q: qk_channel_quantization) -> Bool {
+  func fill<Gathering: LaneGathering>(
+    _ lanes: LaneChannels, _ weights: UnsafePointer<Int8>, _ q: qk_channel_quantization, _: Gathering.Type
+  ) -> Bool {
     var isRectified = q.outputMin == q.outputZeroPoint
     for j in 0..<4 {
-      let start = qk512_sub(lanes.words(q.bias, j), qk512_shift_left(lanes.words(q.weightSums, j), 7))
+      let start = qk512_sub(
+        Gathering.words(lanes, q.bias, j), qk512_shift_left(Gathering.words(lanes, q.weightSums, j), 7))
       entries[j] = start
       // Taps 0 1 2 3 · 4 5 6 7 · 8 - - - become 0 1 2 · 3 4 5 · 6 7 8.
-      let x = lanes.weights(weights, 0, j), y = lanes.weights(weights, 1, j), z = lanes.weights(weights, 2, j)
+      let x = Gathering.weights(lanes, weights, 0, j), y = Gathering.weights(lanes, weights, 1, j),
+        z = Gathering.weights(lanes, weights, 2, j)
       let three = qk512_set1(0xFF_FFFF)
       entries[4 &+ j] = qk512_and(x, three)
       entries[8 &+ j] = qk512_and(qk512_or(qk512_shift_right_logical(x, 24), qk512_shift_left(y, 8)), three)
       entries[12 &+ j] = qk512_or(
         qk512_shift_right_logical(y, 16), qk512_shift_left(qk512_and(z, qk512_set1(0xFF)), 16))
-      factor(j)[0] = lanes.words(q.multiplier, j)
-      factor(j)[1] = lanes.words(q.shift, j)
+      factor(j)[0] = Gathering.words(lanes, q.multiplier, j)
+      factor(j)[1] = Gathering.words(lanes, q.shift, j)
       isRectified =
         isRectified && qk512_all_positive(qk512_sub(qk512_zero(), factor(j)[1])) != 0
         && qk512_all_positive(qk512_add(start, qk512_set1(1 << 30))) != 0
     }
-    if isRectified { for j in 0..<4 { Rectified.fill(factor(j), start: entries[j]) } }
+    for j in 0..<4 { isRectified ? Rectified.fill(factor(j), start: entries[j]) : General.fill(factor(j)) }
     return isRectified
   }
 }
@@ -118,19 +155,27 @@ private struct OutputRange {
   let zeroPoint: Int8, low: Int8, high: Int8
 }
 
-/// Double rounding in general; see Vec.Requantizer. Two entries of the table: multiplier, shift.
+/// Double rounding in general; see Vec.Requantizer.
 private enum General: Requantization {
+  /// Multipliers of even and odd lanes, the left shift, the right shift less one if any, the mask of lanes that shift right.
+  static func fill(_ factor: UnsafeMutablePointer<__m512i>) {
+    let shift = factor[1]
+    let right = qk512_max(qk512_sub(qk512_zero(), shift), qk512_zero()), rounds = qk512_min(right, qk512_set1(1))
+    factor[1] = qk512_odd(factor[0])
+    factor[2] = qk512_max(shift, qk512_zero())
+    factor[3] = qk512_sub(right, rounds)
+    factor[4] = qk512_sub(qk512_zero(), rounds)
+  }
+
   @inline(__always) static func start(_ table: BlockTable) -> Quad { table.bias }
 
   @inline(__always)
   private static func scaled(_ accumulator: __m512i, _ factor: UnsafeMutablePointer<__m512i>) -> __m512i {
-    let multiplier = qk512_load(factor), shift = qk512_load(factor + 1)
-    let left = qk512_max(shift, qk512_zero())
-    let right = qk512_max(qk512_sub(qk512_zero(), shift), qk512_zero())
-    let rounds = qk512_min(right, qk512_set1(1))
-    let r = qk512_high_multiply(qk512_shift_left_each(accumulator, left), multiplier, qk512_odd(multiplier))
-    let biased = qk512_add(r, qk512_and(qk512_sign(r), qk512_sub(qk512_zero(), rounds)))
-    return qk512_shift_right_each(qk512_add(qk512_shift_right_each(biased, qk512_sub(right, rounds)), rounds), rounds)
+    let shifted = qk512_shift_left_each(accumulator, qk512_load(factor + 2))
+    let r = qk512_high_multiply(shifted, qk512_load(factor), qk512_load(factor + 1))
+    let mask = qk512_load(factor + 4)
+    let biased = qk512_shift_right_each(qk512_add(r, qk512_and(qk512_sign(r), mask)), qk512_load(factor + 3))
+    return qk512_shift_right_each(qk512_sub(biased, mask), qk512_and(mask, qk512_set1(1)))
   }
 
   // Saturation at 16 bits comes before the zero point: what it cuts off is beyond every int8 clamp.
@@ -253,23 +298,24 @@ private struct PairedTaps: ColumnTaps {
   let even: __m512i, odd: __m512i
 
   @inline(__always) func taps(_ row: UnsafePointer<Int8>) -> Quad {
-    let first = flipped(x.load(row, padding)), second = flipped(y.load(row, padding))
-    let last = qk512_permute8x2(flipped(z.load(row, padding)), even, flipped(w.load(row, padding)))
+    let first = x.load(row, padding), second = y.load(row, padding)
     return Quad(
-      interleaving: qk512_permute8x2(first, even, second), qk512_permute8x2(first, odd, second), last)
+      interleaving: flipped(qk512_permute8x2(first, even, second)), flipped(qk512_permute8x2(first, odd, second)),
+      flipped(qk512_permute8x2(z.load(row, padding), even, w.load(row, padding))))
   }
 }
 
 /// Fills in the permutations of ``PairedTaps``: pixels 0, 2, 4 ... and 1, 3, 5 ... of two registers of `pixels` each.
 private func fillPairs(_ table: UnsafeMutableRawPointer, pixels: Int, channels: Int) {
   let bytes = table.assumingMemoryBound(to: UInt8.self)
-  for lane in 0..<pixels &* channels {
-    let pixel = lane / channels &* 2, channel = lane % channels
+  for pixel in 0..<pixels {
     for odd in 0..<2 {
       // Bit 6 selects the second register.
-      let column = pixel &+ odd
+      let column = 2 &* pixel &+ odd
       let place = column >= pixels ? 64 &+ (column &- pixels) &* channels : column &* channels
-      bytes[64 &* odd &+ lane] = UInt8(truncatingIfNeeded: place &+ channel)
+      for channel in 0..<channels {
+        bytes[64 &* odd &+ pixel &* channels &+ channel] = UInt8(truncatingIfNeeded: place &+ channel)
+      }
     }
   }
 }
@@ -278,7 +324,9 @@ private func fillPairs(_ table: UnsafeMutableRawPointer, pixels: Int, channels: 
 private struct Column {
   let input: UnsafePointer<Int8>
   let height: Int, rowBytes: Int
-  let padTop: Int, strideHeight: Int
+  /// The input row of the first window's top; negative in the padding.
+  let firstRow: Int
+  let strideHeight: Int
   let range: OutputRange
   let output: UnsafeMutablePointer<Int8>
   let outputHeight: Int, outputRowBytes: Int
@@ -292,7 +340,7 @@ private struct Column {
   @inline(never)
   func run<Taps: ColumnTaps, Last: Requantization>(_ source: Taps, _ table: BlockTable, _: Last.Type) {
     let top = table.weights(row: 0), middle = table.weights(row: 1), bottom = table.weights(row: 2)
-    var row = 0 &- padTop
+    var row = firstRow
     var result = output
     if strideHeight == 1 {
       let first = taps(row, source), second = taps(row &+ 1, source)
@@ -340,9 +388,25 @@ private struct Columns {
     isPaired = args.strideWidth == 2 && pixels > 1
   }
 
-  /// All columns of the channels in `lanes`.
+  /// All columns of the channels in `lanes`. An image beyond the second-level cache is cut into bands of rows, where the
+  /// columns side by side are in the cache and in the reach of prefetching.
   @inline(__always)
   func run(_ lanes: LaneChannels, _ table: BlockTable, _ pairs: UnsafePointer<__m512i>, isRectified: Bool) {
+    let isLarge = Int(args.height) &* Int(args.width) &* Int(args.channelCount) > 1 << 20
+    let rows = isLarge ? 16 : args.outputHeight
+    var row: Int32 = 0
+    while row < args.outputHeight {
+      band(row, min(rows, args.outputHeight &- row), lanes, table, pairs, isRectified: isRectified)
+      row &+= rows
+    }
+  }
+
+  /// Output rows `row ..< row + rows`.
+  @inline(__always)
+  private func band(
+    _ row: Int32, _ rows: Int32, _ lanes: LaneChannels, _ table: BlockTable, _ pairs: UnsafePointer<__m512i>,
+    isRectified: Bool
+  ) {
     let channels = Int(args.channelCount), outputWidth = Int(args.outputWidth)
     let padding = qk512_set1_8(Int8(truncatingIfNeeded: args.inputZeroPoint))
     let q = args.quantization
@@ -352,9 +416,10 @@ private struct Columns {
     var x = 0
     while x < outputWidth {
       let column = Column(
-        input: args.input, height: Int(args.height), rowBytes: Int(args.width) &* channels, padTop: Int(args.padTop),
-        strideHeight: Int(args.strideHeight), range: range, output: args.output + (x &* channels &+ lanes.first),
-        outputHeight: Int(args.outputHeight), outputRowBytes: outputWidth &* channels,
+        input: args.input, height: Int(args.height), rowBytes: Int(args.width) &* channels,
+        firstRow: Int(row) &* Int(args.strideHeight) &- Int(args.padTop), strideHeight: Int(args.strideHeight),
+        range: range, output: args.output + ((Int(row) &* outputWidth &+ x) &* channels &+ lanes.first),
+        outputHeight: Int(rows), outputRowBytes: outputWidth &* channels,
         mask: bits(0, min(pixels, outputWidth &- x) &* lanes.count))
       let first = x &* Int(args.strideWidth) &- Int(args.padLeft)
       x &+= pixels
@@ -394,9 +459,11 @@ func depthwise3x3(_ args: qk_depthwise3x3_args) {
       while first < channels {
         // The last 64 channels may in part be computed twice.
         let lanes = LaneChannels(first: min(first, channels &- count), count: count)
-        columns.run(
-          lanes, table, UnsafePointer(pairTable),
-          isRectified: table.fill(lanes, args.weights, args.quantization))
+        let isRectified =
+          lanes.first % 4 == 0 && count % 4 == 0
+          ? table.fill(lanes, args.weights, args.quantization, GroupedLanes.self)
+          : table.fill(lanes, args.weights, args.quantization, SingleLanes.self)
+        columns.run(lanes, table, UnsafePointer(pairTable), isRectified: isRectified)
         first &+= 64
       }
     }

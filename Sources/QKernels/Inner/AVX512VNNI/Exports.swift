@@ -6,10 +6,10 @@ import QKernelsIntrinsics
 // The C symbols of this set.
 
 @implementation @c public func qk_avx512vnni_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
-  matmulTemplate(args, outputBytes: 1)
+  matmul(args, outputBytes: 1)
 }
 @implementation @c public func qk_avx512vnni_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
-  matmulTemplate(args, outputBytes: 2)
+  matmul(args, outputBytes: 2)
 }
 @implementation @c public func qk_avx512vnni_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
   depthwiseTemplate(args)
@@ -17,13 +17,9 @@ import QKernelsIntrinsics
 @implementation @c public func qk_avx512vnni_depthwise3x3(_ args: UnsafePointer<qk_depthwise3x3_args>!) {
   depthwise3x3(args.pointee)
 }
-@implementation @c public func qk_avx512vnni_add(_ args: UnsafePointer<qk_add_args>!) { addTemplate(args) }
+@implementation @c public func qk_avx512vnni_add(_ args: UnsafePointer<qk_add_args>!) { add(args) }
 @implementation @c public func qk_avx512vnni_mul(_ args: UnsafePointer<qk_mul_args>!) { mulTemplate(args) }
 @implementation @c public func qk_avx512vnni_lookup(_ args: UnsafePointer<qk_lookup_args>!) { lookupTemplate(args) }
-@implementation @c public func qk_avx512vnni_max_pool(_ args: UnsafePointer<qk_pool_args>!) { maxPoolTemplate(args) }
-@implementation @c public func qk_avx512vnni_average_pool(_ args: UnsafePointer<qk_pool_args>!) {
-  averagePoolTemplate(args)
-}
-@implementation @c public func qk_avx512vnni_window_sum(_ args: UnsafePointer<qk_pool_args>!) {
-  windowSumTemplate(args)
-}
+@implementation @c public func qk_avx512vnni_max_pool(_ args: UnsafePointer<qk_pool_args>!) { maxPool(args) }
+@implementation @c public func qk_avx512vnni_average_pool(_ args: UnsafePointer<qk_pool_args>!) { averagePool(args) }
+@implementation @c public func qk_avx512vnni_window_sum(_ args: UnsafePointer<qk_pool_args>!) { windowSum(args) }

@@ -9,15 +9,6 @@ enum Vec {
   typealias Input = __m512i
   typealias Interleaved = __m512i
 
-  /// Tiles of 4 blocks x 6 pixels, 2 x 8 and 1 x 8: at most 24 of 32 registers hold accumulators.
-  typealias QuadPixels = InlineArray<6, Void>
-  typealias PairPixels = InlineArray<8, Void>
-  typealias SinglePixels = InlineArray<8, Void>
-  /// Four pixels are requantized together.
-  @inline(__always) static var hasPixelQuads: Bool { true }
-  @inline(__always) static var hasBlockQuads: Bool { true }
-  @inline(__always) static var hasBlockPairs: Bool { true }
-
   @inline(__always) static func zero() -> Accumulator { qk512_zero() }
   @inline(__always) static func zeroWeights() -> Weights { qk512_zero() }
 
@@ -147,17 +138,5 @@ enum Vec {
     @inline(__always) func store16(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer, _ count: Int) {
       qk256_store_first16(output, words(accumulator), Int32(truncatingIfNeeded: count))
     }
-  }
-
-  // Four groups at once gain nothing here: a group is one broadcasting load.
-  @inline(__always) static var hasQuads: Bool { false }
-  @inline(__always) static var stepsPerQuad: Int { 4 }
-  typealias QuadInput = Input
-  typealias QuadWeights = Weights
-  @inline(__always) static func zeroQuad() -> QuadInput { qk512_zero() }
-  @inline(__always) static func quad(_ p: UnsafePointer<Int8>) -> QuadInput { input(p) }
-  @inline(__always) static func quadWeights(_ p: UnsafePointer<Int8>) -> QuadWeights { weights(p) }
-  @inline(__always) static func dot(_ s: Accumulator, _ x: QuadInput, _ w: QuadWeights, step: Int) -> Accumulator {
-    dot(s, x, w)
   }
 }

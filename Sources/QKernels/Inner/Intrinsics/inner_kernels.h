@@ -33,7 +33,8 @@ typedef struct {
  *   output[p * outputStride + o] = clamp(outputZeroPoint + requantize(acc[p][o]))
  * Pixels at equal distances share one list of rows (pointerStride 0); pixels with lists of their own, for example where
  * padding comes in, have pointerStride rowCount and pixelStride 0.
- * A row is 4 * rowGroups bytes; where the kernel row is shorter the weights are zero, and up to 3 bytes after it are read. */
+ * A row is 4 * rowGroups bytes; where the kernel row is shorter the weights are zero, and up to 3 bytes after it are read.
+ * A set whose dot product takes unsigned input may ask for rows that were flipped while they were copied anyway. */
 typedef struct {
   const int8_t *const *rows; /* rowCount pointers, or pixelCount lists of them */
   int32_t pointerStride;     /* pointers between the lists of adjacent output pixels: 0 or rowCount */
@@ -41,6 +42,7 @@ typedef struct {
   int32_t rowGroups;
   int32_t pixelStride; /* bytes between the receptive fields of adjacent output pixels */
   int32_t pixelCount;
+  int32_t flipped;       /* matmul only, and only of sets that ask for it: 1 if the rows hold input ^ 0x80, else 0 */
   const int8_t *weights; /* [ceil(channelCount / 16)][rowCount][rowGroups][16][4] */
   qk_channel_quantization quantization;
   void *output;         /* int8_t; int16_t for matmul16 */
@@ -74,7 +76,7 @@ typedef struct {
 typedef struct {
   const int8_t *input; /* [height][width][channelCount] */
   int32_t height, width;
-  int32_t channelCount; /* a multiple of 4 */
+  int32_t channelCount;
   int32_t strideHeight, strideWidth, padTop, padLeft;
   int32_t outputHeight, outputWidth;
   int32_t inputZeroPoint;
@@ -152,6 +154,7 @@ QK_DECLARE_INNER_SET(avx2)
 QK_DECLARE_INNER_SET(sse)
 #elif defined(__aarch64__)
 QK_DECLARE_INNER_SET(neondot)
+void qk_neondot_depthwise3x3(const qk_depthwise3x3_args *args);
 QK_DECLARE_INNER_SET(neon)
 #elif defined(__arm__) && defined(__ARM_FEATURE_DSP)
 QK_DECLARE_INNER_SET(cortexmdsp)

@@ -1,4 +1,4 @@
-/* Single arm64 instructions for the sets' Vec.swift, inlined at no cost. */
+/* Single arm64 instructions and short sequences of them for the NEON sets, inlined at no cost. */
 #pragma once
 #if defined(__aarch64__)
 #include <arm_neon.h>
@@ -68,7 +68,7 @@ QK_INLINE const void *qkn_opaque(const void *p) {
   return p;
 }
 QK_INLINE void qkn_store8(void *p, int8x16_t v) { vst1q_s8((int8_t *)p, v); }
-/* The first count bytes, 1...15. */
+/* The first count bytes, 0...15. */
 QK_INLINE void qkn_store8_first(void *p, int8x16_t v, long count) {
   int8_t *to = (int8_t *)p;
   if (count & 8) {
@@ -88,6 +88,7 @@ QK_INLINE void qkn_store8_first(void *p, int8x16_t v, long count) {
   }
   if (count & 1) vst1q_lane_s8(to, v, 0);
 }
+QK_INLINE int8x16_t qkn_bytes16(int16x8_t v) { return vreinterpretq_s8_s16(v); }
 QK_INLINE int32x4_t qkn_load32(const void *p) { return vld1q_s32((const int32_t *)p); }
 QK_INLINE void qkn_store32(void *p, int32x4_t v) { vst1q_s32((int32_t *)p, v); }
 QK_INLINE void qkn_store16(void *p, int16x8_t v) { vst1q_s16((int16_t *)p, v); }
@@ -116,6 +117,17 @@ QK_INLINE int32x4_t qkn_divide(int32x4_t a, int32x4_t n) {
 }
 /* The same where no n is 0. */
 QK_INLINE int32x4_t qkn_divide_negative(int32x4_t a, int32x4_t n) { return vrshlq_s32(vsraq_n_s32(a, a, 31), n); }
+/* The same with ties up. */
+QK_INLINE int32x4_t qkn_rounding_shift(int32x4_t a, int32x4_t n) { return vrshlq_s32(a, n); }
+/* Less 128, saturated to 8 bits. */
+QK_INLINE int8x16_t qkn_saturate_above_minus128(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d) {
+  uint16x8_t low = vqmovun_high_s32(vqmovun_s32(a), b), high = vqmovun_high_s32(vqmovun_s32(c), d);
+  return vreinterpretq_s8_u8(veorq_u8(vqmovn_high_u16(vqmovn_u16(low), high), vdupq_n_u8(128)));
+}
+/* a, or -1 where b is 0. */
+QK_INLINE int32x4_t qkn_negative_where_zero(int32x4_t a, int32x4_t b) {
+  return vorrq_s32(a, vreinterpretq_s32_u32(vceqzq_s32(b)));
+}
 /* The largest lane. */
 QK_INLINE int32_t qkn_largest(int32x4_t a) { return vmaxvq_s32(a); }
 QK_INLINE int8x16_t qkn_max8(int8x16_t a, int8x16_t b) { return vmaxq_s8(a, b); }

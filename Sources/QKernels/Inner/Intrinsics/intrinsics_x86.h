@@ -42,6 +42,18 @@ QK_INLINE __m512i qk512_broadcast4(const void *p) {
   __asm__("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const int32_t *)p));
   return v;
 }
+/* 4 bytes to all lanes, xor flip; opaque for the same reason. */
+QK_INLINE __m512i qk512_flipped4(const void *p, __m512i flip) {
+  __m512i v;
+  __asm__("vpxord %1%{1to16%}, %2, %0" : "=v"(v) : "m"(*(const int32_t *)p), "v"(flip));
+  return v;
+}
+/* All bits inverted: -1 - a. */
+QK_INLINE __m512i qk512_complement(__m512i a) { return _mm512_ternarylogic_epi32(a, a, a, 0x55); }
+/* Not 0 in lanes whose shift is not to the right and whose multiplier is not 0. */
+QK_INLINE __m512i qk512_not_right(__m512i shift, __m512i multiplier) {
+  return _mm512_maskz_mov_epi32(_mm512_cmpge_epi32_mask(shift, _mm512_setzero_si512()), multiplier);
+}
 QK_INLINE __m512i qk512_xor(__m512i a, __m512i b) { return _mm512_xor_si512(a, b); }
 QK_INLINE __m512i qk512_add(__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }
 QK_INLINE __m512i qk512_sub(__m512i a, __m512i b) { return _mm512_sub_epi32(a, b); }
@@ -72,6 +84,39 @@ QK_INLINE void qk512_store_quarter0(void *p, __m512i v) { _mm_storeu_si128((__m1
 QK_INLINE void qk512_store_quarter1(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 1)); }
 QK_INLINE void qk512_store_quarter2(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 2)); }
 QK_INLINE void qk512_store_quarter3(void *p, __m512i v) { _mm_storeu_si128((__m128i *)p, _mm512_extracti32x4_epi32(v, 3)); }
+/* The even lanes of a and b, without sign, multiplied to 64 bits. */
+QK_INLINE __m512i qk512_multiply_unsigned(__m512i a, __m512i b) { return _mm512_mul_epu32(a, b); }
+/* The even or the odd lanes of a as the upper half of words of 64 bits over the lower half of b. */
+QK_INLINE __m512i qk512_even_up(__m512i a, __m512i b) { return _mm512_mask_blend_epi32(0x5555, _mm512_slli_epi64(a, 32), b); }
+QK_INLINE __m512i qk512_odd_up(__m512i a, __m512i b) { return _mm512_mask_blend_epi32(0x5555, a, b); }
+/* The upper halves of the words of 64 bits of a to the even lanes, of b to the odd ones. */
+QK_INLINE __m512i qk512_join_upper(__m512i a, __m512i b) {
+  return _mm512_mask_shuffle_epi32(b, 0x5555, a, (_MM_PERM_ENUM)0xF5);
+}
+/* The even words of 64 bits, in the lower half. */
+QK_INLINE __m512i qk512_even64(__m512i a) { return _mm512_permutexvar_epi64(_mm512_set_epi64(6, 4, 2, 0, 6, 4, 2, 0), a); }
+QK_INLINE __m512i qk512_shift_right16_by1(__m512i a) { return _mm512_srai_epi16(a, 1); }
+/* The same instruction, but the compiler keeps it where it stands among its like. */
+QK_INLINE __m512i qk512_dpbusd_here(__m512i acc, __m512i u, __m512i s) {
+  __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
+  return acc;
+}
+/* Has the compiler compute the value where this stands. */
+QK_INLINE __m512i qk512_here(__m512i v) {
+  __asm__ volatile("" : "+v"(v));
+  return v;
+}
+/* Any value: memory that is filled with it is not touched. */
+QK_INLINE __m512i qk512_any(void) {
+  __m512i v;
+  return v;
+}
+QK_INLINE __m128i qk512_quarter0(__m512i v) { return _mm512_castsi512_si128(v); }
+QK_INLINE __m128i qk512_quarter1(__m512i v) { return _mm512_extracti32x4_epi32(v, 1); }
+QK_INLINE __m128i qk512_quarter2(__m512i v) { return _mm512_extracti32x4_epi32(v, 2); }
+QK_INLINE __m128i qk512_quarter3(__m512i v) { return _mm512_extracti32x4_epi32(v, 3); }
+QK_INLINE void qk512_store_half0(void *p, __m512i v) { _mm256_storeu_si256((__m256i *)p, _mm512_castsi512_si256(v)); }
+QK_INLINE void qk512_store_half1(void *p, __m512i v) { _mm256_storeu_si256((__m256i *)p, _mm512_extracti64x4_epi64(v, 1)); }
 QK_INLINE __m512i qk512_unpack_low8(__m512i a, __m512i b) { return _mm512_unpacklo_epi8(a, b); }
 QK_INLINE __m512i qk512_unpack_high8(__m512i a, __m512i b) { return _mm512_unpackhi_epi8(a, b); }
 QK_INLINE __m512i qk512_unpack_low16(__m512i a, __m512i b) { return _mm512_unpacklo_epi16(a, b); }
@@ -136,6 +181,26 @@ QK_INLINE __m512i qk512_packus16(__m512i a, __m512i b) { return _mm512_packus_ep
 QK_INLINE __m512i qk512_min_u8(__m512i a, __m512i b) { return _mm512_min_epu8(a, b); }
 QK_INLINE __m512i qk512_add8(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
 QK_INLINE __m512i qk512_shift_right_logical(__m512i a, int32_t n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
+/* Words at p + index. */
+QK_INLINE __m512i qk512_gather(const void *p, __m512i index) { return _mm512_i32gather_epi32(index, p, 4); }
+/* first + 16 * (i / 4) + i % 4 in word i. */
+QK_INLINE __m512i qk512_interleaved_lanes(int32_t first) {
+  const __m512i lanes = _mm512_set_epi32(51, 50, 49, 48, 35, 34, 33, 32, 19, 18, 17, 16, 3, 2, 1, 0);
+  return _mm512_add_epi32(lanes, _mm512_set1_epi32(first));
+}
+QK_INLINE __m512i qk512_max8(__m512i a, __m512i b) { return _mm512_max_epi8(a, b); }
+/* a * m >> n of each unsigned lane, for results below 2^32; m fills 64-bit lanes. */
+QK_INLINE __m512i qk512_high_quotient(__m512i a, __m512i m, int32_t n) {
+  const __m128i count = _mm_cvtsi32_si128(n);
+  const __m512i even = _mm512_srl_epi64(_mm512_mul_epu32(a, m), count);
+  const __m512i odd = _mm512_srl_epi64(_mm512_mul_epu32(_mm512_srli_epi64(a, 32), m), count);
+  return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+}
+/* Whether a lane of a, b, c or d has none of the bits of mask. */
+QK_INLINE int qk512_any_clear(__m512i a, __m512i b, __m512i c, __m512i d, __m512i mask) {
+  const __mmask16 ab = _mm512_testn_epi32_mask(a, mask) | _mm512_testn_epi32_mask(b, mask);
+  return (ab | _mm512_testn_epi32_mask(c, mask) | _mm512_testn_epi32_mask(d, mask)) != 0;
+}
 QK_INLINE __m512i qk512_or(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
 #endif
 #if defined(__AVX2__) && !defined(__AVX512F__)

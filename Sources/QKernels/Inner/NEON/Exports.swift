@@ -6,12 +6,12 @@ import QKernelsIntrinsics
 // The C symbols of this set.
 
 @implementation @c public func qk_neon_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
-  matmulTemplate(args, outputBytes: 1)
+  matmulNEON(args)
 }
 @implementation @c public func qk_neon_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
-  matmulTemplate(args, outputBytes: 2)
+  matmul16NEON(args)
 }
-@implementation @c public func qk_neon_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) { depthwiseTemplate(args) }
+@implementation @c public func qk_neon_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) { depthwiseNEON(args) }
 @implementation @c public func qk_neon_add(_ args: UnsafePointer<qk_add_args>!) { addNEON(args) }
 @implementation @c public func qk_neon_mul(_ args: UnsafePointer<qk_mul_args>!) { mulTemplate(args) }
 @implementation @c public func qk_neon_lookup(_ args: UnsafePointer<qk_lookup_args>!) { lookupTemplate(args) }

@@ -6,13 +6,16 @@ import QKernelsIntrinsics
 // The C symbols of this set.
 
 @implementation @c public func qk_neondot_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
-  matmulTemplate(args, outputBytes: 1)
+  matmulNEON(args)
 }
 @implementation @c public func qk_neondot_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
-  matmulTemplate(args, outputBytes: 2)
+  matmul16NEON(args)
 }
 @implementation @c public func qk_neondot_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
-  depthwiseTemplate(args)
+  depthwiseNEON(args)
+}
+@implementation @c public func qk_neondot_depthwise3x3(_ args: UnsafePointer<qk_depthwise3x3_args>!) {
+  depthwise3x3NEON(args)
 }
 @implementation @c public func qk_neondot_add(_ args: UnsafePointer<qk_add_args>!) { addNEON(args) }
 @implementation @c public func qk_neondot_mul(_ args: UnsafePointer<qk_mul_args>!) { mulTemplate(args) }

@@ -45,14 +45,22 @@ enum Vec {
 
   /// Four taps of 16 channels, as packed: the taps of a channel side by side.
   @inline(__always) static func fourTaps(_ p: UnsafePointer<Int8>) -> BytesNEON { BytesNEON(loading: p) }
-  /// Adds four taps: the inputs of a channel are brought side by side.
+  /// Adds four taps.
   @inline(__always)
   static func plus(
     _ s: LanesNEON, _ x: int8x16_t, _ y: int8x16_t, _ z: int8x16_t, _ t: int8x16_t, _ w: BytesNEON
   ) -> LanesNEON {
+    plus(s, sideBySide(x, y, z, t), w)
+  }
+  /// Four bytes of each of 16 channels, those of a channel side by side.
+  @inline(__always)
+  static func sideBySide(_ x: int8x16_t, _ y: int8x16_t, _ z: int8x16_t, _ t: int8x16_t) -> BytesNEON {
     let xy0 = qkn_zip_low8(x, y), xy1 = qkn_zip_high8(x, y), zt0 = qkn_zip_low8(z, t), zt1 = qkn_zip_high8(z, t)
-    return LanesNEON(
-      qkn_dot(s.a, qkn_zip_low16(xy0, zt0), w.a), qkn_dot(s.b, qkn_zip_high16(xy0, zt0), w.b),
-      qkn_dot(s.c, qkn_zip_low16(xy1, zt1), w.c), qkn_dot(s.d, qkn_zip_high16(xy1, zt1), w.d))
+    return BytesNEON(
+      qkn_zip_low16(xy0, zt0), qkn_zip_high16(xy0, zt0), qkn_zip_low16(xy1, zt1), qkn_zip_high16(xy1, zt1))
+  }
+  /// Adds four products per channel.
+  @inline(__always) static func plus(_ s: LanesNEON, _ x: BytesNEON, _ w: BytesNEON) -> LanesNEON {
+    LanesNEON(qkn_dot(s.a, x.a, w.a), qkn_dot(s.b, x.b, w.b), qkn_dot(s.c, x.c, w.c), qkn_dot(s.d, x.d, w.d))
   }
 }

@@ -16,6 +16,7 @@ import QKernelsIntrinsics
 @inline(__always)
 private func scalarMatmul<Output: FixedWidthInteger>(_ a: qk_matmul_args, _: Output.Type) {
   let groups = Int(a.rowGroups)
+  let flip: Int8 = a.flipped == 0 ? 0 : -128
   let output = a.output.assumingMemoryBound(to: Output.self)
   for pixel in 0..<Int(a.pixelCount) {
     for channel in 0..<Int(a.channelCount) {
@@ -25,7 +26,7 @@ private func scalarMatmul<Output: FixedWidthInteger>(_ a: qk_matmul_args, _: Out
         let x = a.rows[pixel * Int(a.pointerStride) + row]! + pixel * Int(a.pixelStride)
         let w = a.weights + (block * Int(a.rowCount) + row) * groups * 64 + lane * 4
         for k in 0..<(groups * 4) {
-          accumulator = accumulator &+ Int32(x[k]) &* Int32(w[k / 4 * 64 + k % 4])
+          accumulator = accumulator &+ Int32(x[k] ^ flip) &* Int32(w[k / 4 * 64 + k % 4])
         }
       }
       let value = scalarRequantized(accumulator, channel, a.quantization)

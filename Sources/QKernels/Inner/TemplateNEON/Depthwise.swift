@@ -12,16 +12,16 @@ struct DepthwiseBlock {
 
   /// Requantizes a pixel and stores the channels that exist.
   @inline(__always)
-  private func store(
-    _ requantizer: Vec.Requantizer, _ sum: LanesNEON, isPlain: Bool, _ output: UnsafeMutablePointer<Int8>
+  private func store<Path: RequantizationPath>(
+    _ requantizer: Vec.Requantizer, _ sum: LanesNEON, _: Path.Type, _ output: UnsafeMutablePointer<Int8>
   ) {
-    let bytes = requantizer.bytes(sum, isPlain: isPlain)
+    let bytes = requantizer.bytes(sum, Path.self)
     if count >= 16 { qkn_store8(output, bytes) } else { qkn_store8_first(output, bytes, count) }
   }
 
   /// Nine taps that all pixels share, plainly requantized: pointers and weights stay in registers.
   @inline(__always)
-  func nineTaps(isWhole: Bool) {
+  func nineTaps<Path: RequantizationPath>(_: Path.Type, isWhole: Bool) {
     let t = args.taps.unsafelyUnwrapped
     let p0 = t[0].unsafelyUnwrapped, p1 = t[1].unsafelyUnwrapped, p2 = t[2].unsafelyUnwrapped
     let p3 = t[3].unsafelyUnwrapped, p4 = t[4].unsafelyUnwrapped, p5 = t[5].unsafelyUnwrapped
@@ -40,7 +40,7 @@ struct DepthwiseBlock {
         sum, qkn_load8(p0 + offset), qkn_load8(p1 + offset), qkn_load8(p2 + offset), qkn_load8(p3 + offset), first)
       sum = Vec.plus(
         sum, qkn_load8(p4 + offset), qkn_load8(p5 + offset), qkn_load8(p6 + offset), qkn_load8(p7 + offset), second)
-      let bytes = requantizer.bytes(sum, isPlain: true)
+      let bytes = requantizer.bytes(sum, Path.self)
       if isWhole { qkn_store8(output, bytes) } else { qkn_store8_first(output, bytes, count) }
       offset = qkn_single(offset &+ Int(args.pixelStride))
       output += Int(args.outputStride)
@@ -49,7 +49,7 @@ struct DepthwiseBlock {
 
   /// Any number of taps.
   @inline(__always)
-  func anyTaps(isPlain: Bool) {
+  func anyTaps<Path: RequantizationPath>(_: Path.Type) {
     let requantizer = Vec.Requantizer(args.quantization, channel)
     let tapCount = Int(args.tapCount)
     var taps = args.taps.unsafelyUnwrapped
@@ -73,10 +73,22 @@ struct DepthwiseBlock {
         let last = tap(taps, tapCount &- 1, offset)
         sum = Vec.plus(sum, tap(taps, t, offset), tap(taps, t &+ 1, offset), last, last, Vec.fourTaps(w))
       }
-      store(requantizer, sum, isPlain: isPlain, output)
+      store(requantizer, sum, Path.self, output)
       taps += Int(args.pointerStride)
       offset &+= Int(args.pixelStride)
       output += Int(args.outputStride)
+    }
+  }
+
+  /// All pixels, plain or rectified.
+  @inline(__always)
+  func run<Path: RequantizationPath>(_: Path.Type) {
+    if args.pointerStride != 0 || args.tapCount != 9 {
+      anyTaps(Path.self)
+    } else if count >= 16 {
+      nineTaps(Path.self, isWhole: true)
+    } else {
+      nineTaps(Path.self, isWhole: false)
     }
   }
 
@@ -98,7 +110,7 @@ extension Vec {
 
 /// The whole primitive.
 @inline(__always)
-func depthwiseTemplate(_ args: UnsafePointer<qk_depthwise_args>) {
+func depthwiseNEON(_ args: UnsafePointer<qk_depthwise_args>) {
   let a = args.pointee
   let blockBytes = (Int(a.tapCount) &+ 3) / 4 &* 64
   let channels = Int(a.channelCount)
@@ -106,16 +118,10 @@ func depthwiseTemplate(_ args: UnsafePointer<qk_depthwise_args>) {
   var channel = 0
   while channel < channels {
     let block = DepthwiseBlock(args: a, channel: channel, weights: weights, count: channels &- channel)
-    if Vec.Requantizer.isPlain8(a.quantization, channel) {
-      if a.pointerStride != 0 || a.tapCount != 9 {
-        block.anyTaps(isPlain: true)
-      } else if block.count >= 16 {
-        block.nineTaps(isWhole: true)
-      } else {
-        block.nineTaps(isWhole: false)
-      }
-    } else {
-      block.anyTaps(isPlain: false)
+    switch Vec.Requantizer.path8(a.quantization, channel) {
+    case .rectified: block.run(Rectified.self)
+    case .plain: block.run(Plain.self)
+    case .general: block.anyTaps(General.self)
     }
     weights += blockBytes
     channel &+= 16

@@ -129,23 +129,34 @@ extension Vec {
       high = q.outputMax
     }
 
-    /// Whether every channel of the block has a right shift and the bounds are those of int8, as in most layers: half of
-    /// the work falls away.
-    @inline(__always) static func isPlain8(_ q: qk_channel_quantization, _ channel: Int) -> Bool {
-      hasRightShifts(q, channel) && q.outputMin == -128 && q.outputMax == 127
+    /// The shortest way for the int8 outputs of a block.
+    @inline(__always) static func path8(_ q: qk_channel_quantization, _ channel: Int) -> PathChoice {
+      guard q.outputMin == -128, q.outputMax == 127, hasRightShifts(q, channel) else { return .general }
+      return q.outputZeroPoint == -128 ? .rectified : .plain
     }
-    /// The same for int16, without a zero point.
-    @inline(__always) static func isPlain16(_ q: qk_channel_quantization, _ channel: Int) -> Bool {
-      hasRightShifts(q, channel) && q.outputMin == -32768 && q.outputMax == 32767 && q.outputZeroPoint == 0
+    /// The shortest way for int16 outputs.
+    @inline(__always) static func path16(_ q: qk_channel_quantization, _ channel: Int) -> PathChoice {
+      guard q.outputMin == -32768, q.outputMax == 32767, q.outputZeroPoint == 0, hasRightShifts(q, channel) else {
+        return .general
+      }
+      return .plain
     }
+    /// Whether every channel has a right shift; a multiplier of 0, as in the padding, gives 0 with any shift.
     @inline(__always) private static func hasRightShifts(_ q: qk_channel_quantization, _ channel: Int) -> Bool {
-      let s = Lanes(loading: q.shift + channel)
-      return qkn_largest(qkn_max(qkn_max(s.a, s.b), qkn_max(s.c, s.d))) < 0
+      let shift = Lanes(loading: q.shift + channel)
+      if isNegative(shift) { return true }
+      return isNegative(shift.with(Lanes(loading: q.multiplier + channel)) { qkn_negative_where_zero($0, $1) })
+    }
+    @inline(__always) private static func isNegative(_ s: Lanes) -> Bool {
+      qkn_largest(qkn_max(qkn_max(s.a, s.b), qkn_max(s.c, s.d))) < 0
     }
 
     /// 16 outputs before zero point and clamp.
-    @inline(__always) private func values(_ total: Lanes, isPlain: Bool) -> Lanes {
-      if isPlain {
+    @inline(__always) private func values<Path: RequantizationPath>(_ total: Lanes, _: Path.Type) -> Lanes {
+      if Path.choice == .rectified {
+        return total.with(multiplier) { qkn_high_multiply($0, $1) }.with(shift) { qkn_rounding_shift($0, $1) }
+      }
+      if Path.choice == .plain {
         return total.with(multiplier) { qkn_high_multiply($0, $1) }.with(shift) { qkn_divide_negative($0, $1) }
       }
       let zero = qkn_set1(0)
@@ -154,25 +165,53 @@ extension Vec {
     }
 
     /// 16 int8 outputs.
-    @inline(__always) func bytes(_ total: Lanes, isPlain: Bool) -> int8x16_t {
+    @inline(__always) func bytes<Path: RequantizationPath>(_ total: Lanes, _: Path.Type) -> int8x16_t {
+      let v = values(total, Path.self)
+      if Path.choice == .rectified { return qkn_saturate_above_minus128(v.a, v.b, v.c, v.d) }
       // Saturation at 16 bits comes first: what it cuts off is beyond every int8 clamp.
-      let v = values(total, isPlain: isPlain), z = qkn_set1_16(Int16(truncatingIfNeeded: zeroPoint))
+      let z = qkn_set1_16(Int16(truncatingIfNeeded: zeroPoint))
       let words0 = qkn_saturating_add16(qkn_saturate16(v.a, v.b), z)
       let words1 = qkn_saturating_add16(qkn_saturate16(v.c, v.d), z)
       let bytes = qkn_saturate8(words0, words1)
-      if isPlain { return bytes }
+      if Path.choice == .plain { return bytes }
       let clamp = Clamp(low, high)
       return qkn_min8(qkn_max8(bytes, clamp.low), clamp.high)
     }
 
-    /// 16 int16 outputs.
-    @inline(__always) func words(_ total: Lanes, isPlain: Bool) -> (int16x8_t, int16x8_t) {
-      var v = values(total, isPlain: isPlain)
-      if !isPlain {
+    /// 16 int16 outputs; never rectified.
+    @inline(__always)
+    func words<Path: RequantizationPath>(_ total: Lanes, _: Path.Type) -> (int16x8_t, int16x8_t) {
+      var v = values(total, Path.self)
+      if Path.choice == .general {
         let z = qkn_set1(zeroPoint), lower = qkn_set1(low), upper = qkn_set1(high)
         v = v.map { qkn_max(qkn_min(qkn_add($0, z), upper), lower) }
       }
       return (qkn_saturate16(v.a, v.b), qkn_saturate16(v.c, v.d))
     }
   }
+}
+
+/// How the sums of a block become outputs.
+enum PathChoice {
+  /// Any shifts, any bounds.
+  case general
+  /// Every channel has a right shift, and the bounds are those of the type, as in most layers.
+  case plain
+  /// The same with the lowest value as zero point, as after a ReLU: what is negative becomes that value whichever way it
+  /// is rounded, so that halves need no correction.
+  case rectified
+}
+
+/// A choice as a type, for which code is compiled on its own.
+protocol RequantizationPath {
+  static var choice: PathChoice { get }
+}
+enum General: RequantizationPath {
+  @inline(__always) static var choice: PathChoice { .general }
+}
+enum Plain: RequantizationPath {
+  @inline(__always) static var choice: PathChoice { .plain }
+}
+enum Rectified: RequantizationPath {
+  @inline(__always) static var choice: PathChoice { .rectified }
 }

@@ -5,8 +5,59 @@ import QKernelsIntrinsics
 // A tile of MR output pixels x NB channel blocks stays in registers while the whole reduction passes by. 16 bytes of a
 // pixel's row are loaded at once; every lane of 4 of them meets 64 bytes of weights, which one instruction loads.
 
+/// The outputs of matmul and of matmul16.
+protocol MatmulOutput {
+  /// Of an element.
+  static var bytes: Int { get }
+  /// The shortest way from the sums of a block to outputs.
+  static func choice(_ q: qk_channel_quantization, _ channel: Int) -> PathChoice
+  /// The way for ``PathChoice/rectified``, if there is any.
+  associatedtype RectifiedPath: RequantizationPath
+  /// Stores the first `count` of 16 outputs; all if it is more.
+  static func store<Path: RequantizationPath>(
+    _ requantizer: Vec.Requantizer, _ sum: LanesNEON, _: Path.Type, _ result: UnsafeMutableRawPointer, count: Int)
+}
+
+enum MatmulOutput8: MatmulOutput {
+  typealias RectifiedPath = Rectified
+  @inline(__always) static var bytes: Int { 1 }
+  @inline(__always) static func choice(_ q: qk_channel_quantization, _ channel: Int) -> PathChoice {
+    Vec.Requantizer.path8(q, channel)
+  }
+  @inline(__always)
+  static func store<Path: RequantizationPath>(
+    _ requantizer: Vec.Requantizer, _ sum: LanesNEON, _: Path.Type, _ result: UnsafeMutableRawPointer, count: Int
+  ) {
+    let bytes = requantizer.bytes(sum, Path.self)
+    if count >= 16 { qkn_store8(result, bytes) } else { qkn_store8_first(result, bytes, count) }
+  }
+}
+
+enum MatmulOutput16: MatmulOutput {
+  typealias RectifiedPath = Plain
+  @inline(__always) static var bytes: Int { 2 }
+  @inline(__always) static func choice(_ q: qk_channel_quantization, _ channel: Int) -> PathChoice {
+    Vec.Requantizer.path16(q, channel)
+  }
+  @inline(__always)
+  static func store<Path: RequantizationPath>(
+    _ requantizer: Vec.Requantizer, _ sum: LanesNEON, _: Path.Type, _ result: UnsafeMutableRawPointer, count: Int
+  ) {
+    let words = requantizer.words(sum, Path.self)
+    if count >= 16 {
+      qkn_store16(result, words.0)
+      qkn_store16(result + 16, words.1)
+    } else if count >= 8 {
+      qkn_store16(result, words.0)
+      qkn_store8_first(result + 16, qkn_bytes16(words.1), 2 &* (count &- 8))
+    } else {
+      qkn_store8_first(result, qkn_bytes16(words.0), 2 &* count)
+    }
+  }
+}
+
 /// The arguments that a tile needs.
-struct MatmulLoop {
+struct MatmulLoop<Output: MatmulOutput> {
   let rows: UnsafePointer<UnsafePointer<Int8>?>
   let rowCount: Int
   let rowBytes: Int
@@ -19,11 +70,9 @@ struct MatmulLoop {
   let output: UnsafeMutableRawPointer
   /// Bytes.
   let outputStride: Int
-  /// 1 or 2.
-  let outputBytes: Int
   let channelCount: Int
 
-  @inline(__always) init(_ args: qk_matmul_args, outputBytes: Int) {
+  @inline(__always) init(_ args: qk_matmul_args) {
     rows = args.rows
     rowCount = Int(args.rowCount)
     rowBytes = Int(args.rowGroups) &* 4
@@ -32,16 +81,15 @@ struct MatmulLoop {
     blockBytes = Int(args.rowCount) &* Int(args.rowGroups) &* 64
     weights = args.weights
     quantization = args.quantization
-    self.outputBytes = outputBytes
     output = args.output
-    outputStride = Int(args.outputStride) &* outputBytes
+    outputStride = Int(args.outputStride) &* Output.bytes
     channelCount = Int(args.channelCount)
   }
 
   /// Pixels `pixel ..< pixel + MR` of blocks `block ..< block + NB`.
   @inline(__always)
-  func tile<let MR: Int, let NB: Int>(
-    _ pixel: Int, _ block: Int, isPlain: Bool, _: InlineArray<MR, Void>, _: InlineArray<NB, Void>
+  func tile<let MR: Int, let NB: Int, Path: RequantizationPath>(
+    _ pixel: Int, _ block: Int, _: Path.Type, _: InlineArray<MR, Void>, _: InlineArray<NB, Void>
   ) {
     let channel = block &* 16
     var accumulators = InlineArray<MR, InlineArray<NB, Vec.Accumulator>>(
@@ -113,22 +161,15 @@ struct MatmulLoop {
       row &+= 1
     }
 
-    if isPlain, channelCount &- channel >= 16 &* NB {
-      for n in 0..<NB {
-        let first: Int = channel &+ 16 &* n
-        let requantizer = Vec.Requantizer(quantization, first)
-        var result = output + (pixel &* outputStride &+ first &* outputBytes)
-        for m in 0..<MR {
-          store(requantizer, Vec.total(accumulators[m][n]), isPlain: true, result)
-          result += outputStride
-        }
-      }
+    // The compiler unrolls only loops with small bodies, and what is indexed by a variable lives in memory: hence one call
+    // per block, and memory on purpose for the long way.
+    if Path.choice != .general {
+      finish(accumulators, pixel, channel, 0, Path.self)
+      if NB > 1 { finish(accumulators, pixel, channel, 1, Path.self) }
       return
     }
-    // The compiler unrolls only loops with small bodies, and what is indexed by a variable lives in memory: on purpose here.
-    var sums = InlineArray<16, LanesNEON>(repeating: LanesNEON(repeating: 0))
-    withUnsafeMutablePointer(to: &sums) { pointer in
-      let sums = UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: LanesNEON.self)
+    withUnsafeTemporaryAllocation(byteCount: 512, alignment: 16) { memory in
+      let sums = memory.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: LanesNEON.self)
       for m in 0..<MR {
         for n in 0..<NB { sums[n &* MR &+ m] = Vec.total(accumulators[m][n]) }
       }
@@ -161,95 +202,118 @@ struct MatmulLoop {
     }
   }
 
+  /// Requantizes and stores column `n` of a tile.
   @inline(__always)
-  private func store(
-    _ requantizer: Vec.Requantizer, _ sum: LanesNEON, isPlain: Bool, _ result: UnsafeMutableRawPointer
+  private func finish<let MR: Int, let NB: Int, Path: RequantizationPath>(
+    _ accumulators: InlineArray<MR, InlineArray<NB, Vec.Accumulator>>, _ pixel: Int, _ channel: Int, _ n: Int,
+    _: Path.Type
   ) {
-    if outputBytes == 1 {
-      qkn_store8(result, requantizer.bytes(sum, isPlain: isPlain))
+    let first: Int = channel &+ 16 &* n
+    let count = channelCount &- first
+    let requantizer = Vec.Requantizer(quantization, first)
+    var result = output + (pixel &* outputStride &+ first &* Output.bytes)
+    if count >= 16 {
+      for m in 0..<MR {
+        Output.store(requantizer, Vec.total(accumulators[m][n]), Path.self, result, count: 16)
+        result += outputStride
+      }
     } else {
-      let words = requantizer.words(sum, isPlain: isPlain)
-      qkn_store16(result, words.0)
-      qkn_store16(result + 16, words.1)
+      for m in 0..<MR {
+        Output.store(requantizer, Vec.total(accumulators[m][n]), Path.self, result, count: count)
+        result += outputStride
+      }
     }
   }
 
-  /// Requantizes the sums of `count` pixels of the block at channel `first` in the general way, and stores the channels
-  /// that exist.
+  /// Requantizes the sums of `pixelCount` pixels of the block at channel `first` in the general way, and stores the
+  /// channels that exist.
   @inline(never)
-  private func storeAny(_ sums: UnsafeMutablePointer<LanesNEON>, _ pixel: Int, _ count: Int, _ first: Int) {
+  private func storeAny(_ sums: UnsafePointer<LanesNEON>, _ pixel: Int, _ pixelCount: Int, _ first: Int) {
     let requantizer = Vec.Requantizer(quantization, first)
-    let bytes = min(channelCount &- first, 16) &* outputBytes
-    var result = output + (pixel &* outputStride &+ first &* outputBytes)
-    for m in 0..<count {
-      if bytes == 16 &* outputBytes {
-        store(requantizer, sums[m], isPlain: false, result)
-      } else {
-        let block = UnsafeMutableRawPointer(sums + m)
-        store(requantizer, sums[m], isPlain: false, block)
-        if bytes < 16 {
-          qkn_store8_first(result, qkn_load8(block), bytes)
-        } else {
-          qkn_store8(result, qkn_load8(block))
-          qkn_store8_first(result + 16, qkn_load8(block + 16), bytes &- 16)
-        }
-      }
+    var result = output + (pixel &* outputStride &+ first &* Output.bytes)
+    for m in 0..<pixelCount {
+      Output.store(requantizer, sums[m], General.self, result, count: channelCount &- first)
       result += outputStride
     }
   }
 
-  /// Whether the requantization of the block takes the short way.
+  /// All pixels of some blocks.
   @inline(__always)
-  func isPlain(_ block: Int) -> Bool {
-    outputBytes == 1
-      ? Vec.Requantizer.isPlain8(quantization, 16 &* block) : Vec.Requantizer.isPlain16(quantization, 16 &* block)
-  }
-
-  /// All pixels of block `block` but a last one that is left over.
-  @inline(__always)
-  func column(_ pixelCount: Int, _ block: Int) {
-    let plain = isPlain(block)
-    let nb = InlineArray<1, Void>(repeating: ())
-    var pixel = 0
-    if Vec.hasTallTiles {
-      while pixelCount &- pixel >= 4 {
-        tile(pixel, block, isPlain: plain, InlineArray<4, Void>(repeating: ()), nb)
-        pixel &+= 4
-      }
-      if pixelCount &- pixel == 3 {
-        tile(pixel, block, isPlain: plain, InlineArray<3, Void>(repeating: ()), nb)
-        return
+  private func pixels<Path: RequantizationPath>(_ pixelCount: Int, _ blocks: Range<Int>, _: Path.Type) {
+    let height = Vec.hasTallTiles ? 4 : 2
+    let whole = pixelCount / height &* height
+    if whole > 0 {
+      if Vec.hasTallTiles {
+        tiles(0, whole, blocks, Path.self, InlineArray<4, Void>(repeating: ()))
+      } else {
+        tiles(0, whole, blocks, Path.self, InlineArray<2, Void>(repeating: ()))
       }
     }
-    while pixelCount &- pixel >= 2 {
-      tile(pixel, block, isPlain: plain, InlineArray<2, Void>(repeating: ()), nb)
-      pixel &+= 2
+    switch pixelCount &- whole {
+    case 3: tiles(whole, pixelCount, blocks, Path.self, InlineArray<3, Void>(repeating: ()))
+    case 2: tiles(whole, pixelCount, blocks, Path.self, InlineArray<2, Void>(repeating: ()))
+    case 1: single(whole, blocks, Path.self)
+    default: break
     }
   }
 
-  /// Pixel `pixel` of all blocks, in pairs, so that enough sums are under way at once.
-  @inline(__always)
-  func row(_ pixel: Int, blocks: Int) {
+  /// Pixels `first ..< end`, in tiles of MR. A function of its own, or there would be so much code in one that the compiler
+  /// would not inline what must be.
+  @inline(never)
+  private func tiles<let MR: Int, Path: RequantizationPath>(
+    _ first: Int, _ end: Int, _ blocks: Range<Int>, _: Path.Type, _ mr: InlineArray<MR, Void>
+  ) {
+    var block = blocks.lowerBound
+    while block < blocks.upperBound {
+      var pixel = first
+      while pixel < end {
+        tile(pixel, block, Path.self, mr, InlineArray<1, Void>(repeating: ()))
+        pixel &+= MR
+      }
+      block &+= 1
+    }
+  }
+
+  /// One pixel, in pairs of blocks, so that enough sums are under way at once.
+  @inline(never)
+  private func single<Path: RequantizationPath>(_ pixel: Int, _ blocks: Range<Int>, _: Path.Type) {
     let mr = InlineArray<1, Void>(repeating: ())
-    var block = 0
-    while blocks &- block >= 2 {
-      let plain = isPlain(block) && isPlain(block &+ 1)
-      tile(pixel, block, isPlain: plain, mr, InlineArray<2, Void>(repeating: ()))
+    var block = blocks.lowerBound
+    while blocks.upperBound &- block >= 2 {
+      tile(pixel, block, Path.self, mr, InlineArray<2, Void>(repeating: ()))
       block &+= 2
     }
-    if block < blocks { tile(pixel, block, isPlain: isPlain(block), mr, InlineArray<1, Void>(repeating: ())) }
+    if block < blocks.upperBound { tile(pixel, block, Path.self, mr, InlineArray<1, Void>(repeating: ())) }
+  }
+
+  /// The whole primitive.
+  @inline(__always)
+  func run(_ pixelCount: Int) {
+    let blocks = (channelCount &+ 15) / 16
+    var block = 0
+    while block < blocks {
+      let path = Output.choice(quantization, 16 &* block)
+      var end: Int = block &+ 1
+      while end < blocks, Output.choice(quantization, 16 &* end) == path { end &+= 1 }
+      let range = Range(uncheckedBounds: (block, end))
+      switch path {
+      case .rectified: pixels(pixelCount, range, Output.RectifiedPath.self)
+      case .plain: pixels(pixelCount, range, Plain.self)
+      case .general: pixels(pixelCount, range, General.self)
+      }
+      block = end
+    }
   }
 }
 
-/// The whole primitive: matmul (one output byte) or matmul16 (two).
+/// matmul.
 @inline(__always)
-func matmulTemplate(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
-  let loop = MatmulLoop(args.pointee, outputBytes: outputBytes)
-  let pixelCount = Int(args.pointee.pixelCount)
-  let blocks = (loop.channelCount &+ 15) / 16
-  if pixelCount > 1 {
-    for block in 0..<blocks { loop.column(pixelCount, block) }
-  }
-  // The tiles of a column leave three pixels, two or one, and only in the last case a pixel that has no partner.
-  if pixelCount & 1 != 0, !Vec.hasTallTiles || pixelCount & 3 == 1 { loop.row(pixelCount &- 1, blocks: blocks) }
+func matmulNEON(_ args: UnsafePointer<qk_matmul_args>) {
+  MatmulLoop<MatmulOutput8>(args.pointee).run(Int(args.pointee.pixelCount))
+}
+
+/// matmul16.
+@inline(__always)
+func matmul16NEON(_ args: UnsafePointer<qk_matmul_args>) {
+  MatmulLoop<MatmulOutput16>(args.pointee).run(Int(args.pointee.pixelCount))
 }

@@ -7,10 +7,13 @@
 /// Quantization: weights int8 per row, gate rows in the order update, reset, hidden
 /// Computes, per step, z from RecurrentLayer:
 ///               u = σ(z_u)      r = σ(z_r)
-///               linearBeforeReset: n = act(sat16(x_n + (r·h_n) / 2^15)), h_n the recurrent part with its bias
-///               otherwise:         n = act(sat16(x_n + R_n (r∘h))), r∘h = h·r / 2^15 rounded to the operand's type
-///               h' = sat16((u·h + ((2^15 − u)·n) / 2^e) / 2^15), e = 15 + hiddenExponent (tanh), every division rounded
-///               half away from zero; output = clamp(zeroPoint + requantize(h', output))
+///               linearBeforeReset: n = act(lim(x_n + (r·h_n) / 2^15)), h_n the recurrent part with its bias
+///               otherwise:         n = act(lim(x_n + R_n (r∘h))), r∘h = h·r / 2^15 rounded to the operand's type
+///               tanh: h' = sat16((u·h + ((2^15 − u)·n) / 2^e) / 2^15), e = 15 + hiddenExponent
+///               relu: h' = sat16((u·h / 4 + (2^15 − u)·n) / 2^13); the candidate's argument, and n, have four times the
+///               unit of h: 2^(hiddenExponent + 2), which the multipliers of its rows carry
+///               every division is rounded half away from zero; output = clamp(zeroPoint + requantize(h', output)); lim
+///               saturates to int16 or to ±candidateLimit
 /// Overflow:     u·h and (2^15 − u)·n are at most 2^30 each and their sum is below 2^31.
 /// Scratch:      ``RecurrentLayer/scratchByteCount(gateCount:)`` with 3 gates.  State is updated in place.
 /// Source:       ONNX GRU; integer form of this project.
@@ -19,8 +22,10 @@ public struct GRUParams: BitwiseCopyable, Sendable {
   public var layer: RecurrentLayer
   /// 0 or 1.
   public var linearBeforeReset: Int32
-  /// Raw ``RecurrentActivation``: tanh only.
+  /// Raw ``RecurrentActivation``: tanh or relu.
   public var candidateActivation: Int32
+  /// Bound of the candidate's argument in its own unit, 1...32767; 32767 for none.
+  public var candidateLimit: Int32
   /// log2 of the state's scale, -15...0.
   public var hiddenExponent: Int32
   /// From the state's scale to the output's.
@@ -34,12 +39,13 @@ public struct GRUParams: BitwiseCopyable, Sendable {
 
   /// All fields at once.
   public init(
-    layer: RecurrentLayer, linearBeforeReset: Int32, candidateActivation: Int32, hiddenExponent: Int32,
-    outputMultiplier: Int32, outputShift: Int32, outputZeroPoint: Int32, hasWideOperand: Int32
+    layer: RecurrentLayer, linearBeforeReset: Int32, candidateActivation: Int32, candidateLimit: Int32,
+    hiddenExponent: Int32, outputMultiplier: Int32, outputShift: Int32, outputZeroPoint: Int32, hasWideOperand: Int32
   ) {
     self.layer = layer
     self.linearBeforeReset = linearBeforeReset
     self.candidateActivation = candidateActivation
+    self.candidateLimit = candidateLimit
     self.hiddenExponent = hiddenExponent
     self.outputMultiplier = outputMultiplier
     self.outputShift = outputShift
@@ -58,7 +64,9 @@ enum GRU: Kernel {
     guard h.type == StoredType.int16.rawValue, h.zeroPoint == 0,
       x.type == StoredType.int8.rawValue || (x.type == StoredType.int16.rawValue && x.zeroPoint == 0),
       params.linearBeforeReset == 0 || params.linearBeforeReset == 1,
-      params.candidateActivation == RecurrentActivation.tanh.rawValue,
+      params.candidateActivation == RecurrentActivation.tanh.rawValue
+        || params.candidateActivation == RecurrentActivation.relu.rawValue,
+      params.candidateLimit >= 1, params.candidateLimit <= 32767,
       params.hasWideOperand == 0 || params.hasWideOperand == 1, params.hiddenExponent >= -15,
       params.hiddenExponent <= 0,
       params.outputZeroPoint >= -128, params.outputZeroPoint <= 127
@@ -88,6 +96,7 @@ enum GRU: Kernel {
     let hidden = walk.hidden
     let h = walk.state(1, as: Int16.self)
     let isWide = params.hasWideOperand == 1
+    let isReLU = params.candidateActivation == RecurrentActivation.relu.rawValue
     let outputFactor = FixedPointMultiplier(multiplier: params.outputMultiplier, shift: params.outputShift)
 
     /// The int8 form of the state, for the product and the output.
@@ -119,7 +128,7 @@ enum GRU: Kernel {
         if params.linearBeforeReset == 1 {
           let gated = roundingDivide(reset &* Int32(walk.recurrentProducts[2 &* hidden &+ j]), byPowerOfTwo: 15)
           let row = 2 &* hidden &+ j
-          products[row] = Int16(truncatingIfNeeded: walk.limited(Int32(products[row]) &+ gated))
+          products[row] = Int16(truncatingIfNeeded: limited(Int32(products[row]) &+ gated, params.candidateLimit))
         } else {
           walk.temporary[j] = Int16(truncatingIfNeeded: roundingDivide(reset &* Int32(h[j]), byPowerOfTwo: 15))
         }
@@ -130,16 +139,25 @@ enum GRU: Kernel {
         j = 0
         while j < hidden {
           let row = 2 &* hidden &+ j
-          products[row] = Int16(truncatingIfNeeded: walk.argument(products, row))
+          let sum = Int32(products[row]) &+ Int32(walk.recurrentProducts[row])
+          products[row] = Int16(truncatingIfNeeded: limited(sum, params.candidateLimit))
           j &+= 1
         }
       }
       j = 0
       while j < hidden {
         let update = Int32(products[j])
-        let candidate = RecurrentActivation.tanh(Int32(products[2 &* hidden &+ j]))
-        let fresh = roundingDivide((32768 &- update) &* candidate, byPowerOfTwo: 15 &+ params.hiddenExponent)
-        let sum = clamped(roundingDivide(update &* Int32(h[j]) &+ fresh, byPowerOfTwo: 15), -32768, 32767)
+        let argument = Int32(products[2 &* hidden &+ j]), kept = update &* Int32(h[j])
+        let mixed: Int32
+        if isReLU {
+          let fresh = (32768 &- update) &* RecurrentActivation.relu(argument)
+          mixed = roundingDivide(roundingDivide(kept, byPowerOfTwo: 2) &+ fresh, byPowerOfTwo: 13)
+        } else {
+          let fresh = (32768 &- update) &* RecurrentActivation.tanh(argument)
+          mixed = roundingDivide(
+            kept &+ roundingDivide(fresh, byPowerOfTwo: 15 &+ params.hiddenExponent), byPowerOfTwo: 15)
+        }
+        let sum = clamped(mixed, -32768, 32767)
         h[j] = Int16(truncatingIfNeeded: sum)
         if isWide {
           if let output = walk.output(time, as: Int16.self) { output[j] = h[j] }

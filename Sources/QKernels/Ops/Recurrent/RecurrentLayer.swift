@@ -108,9 +108,6 @@ struct RecurrentWalk {
   let batch: Int
   let stepCount: Int
   let batchCount: Int
-  /// The ends of a gate's argument; -32768 belongs to an unlimited gate: saturation, not clip.
-  let gateLowest: Int32
-  let gateHighest: Int32
   /// [stepsPerChunk][gateRows].
   let inputProducts: UnsafeMutablePointer<Int16>
   /// [gateRows].
@@ -127,8 +124,6 @@ struct RecurrentWalk {
     self.direction = direction
     self.batch = batch
     gateRows = layer.rowCount(gateCount)
-    gateHighest = layer.gateLimit
-    gateLowest = layer.gateLimit == 32767 ? -32768 : 0 &- layer.gateLimit
     stepCount = context.view.input(0).pointee.dimension(0)
     batchCount = context.view.input(0).pointee.dimension(1)
     inputProducts = context.scratch.assumingMemoryBound(to: Int16.self)
@@ -214,7 +209,7 @@ struct RecurrentWalk {
       var args = qk_matmul_args(
         rows: list, pointerStride: 0, rowCount: 1, rowGroups: Int32(truncatingIfNeeded: groups),
         pixelStride: Int32(truncatingIfNeeded: stride), pixelCount: Int32(truncatingIfNeeded: count),
-        weights: context.constant(product.weights, as: Int8.self) + direction &* blocks &* groups &* 64,
+        flipped: 0, weights: context.constant(product.weights, as: Int8.self) + direction &* blocks &* groups &* 64,
         quantization: product.resolved(context).advanced(by: direction &* blocks &* 16), output: output,
         outputStride: Int32(truncatingIfNeeded: gateRows), channelCount: Int32(truncatingIfNeeded: rows))
       context.inner.matmul16(&args)
@@ -259,7 +254,14 @@ struct RecurrentWalk {
 
   /// `value` within the gate limit.
   @inline(__always)
-  func limited(_ value: Int32) -> Int32 { clamped(value, gateLowest, gateHighest) }
+  func limited(_ value: Int32) -> Int32 { QKernels.limited(value, layer.gateLimit) }
+}
+
+/// `value` within ±`limit`; 32767 stands for no limit but the type's.
+@inline(__always)
+func limited(_ value: Int32, _ limit: Int32) -> Int32 {
+  // -32768 belongs to what has no limit: saturation, not clip.
+  clamped(value, limit == 32767 ? -32768 : 0 &- limit, limit)
 }
 
 /// The activation of a gate or state; raw values are frozen.

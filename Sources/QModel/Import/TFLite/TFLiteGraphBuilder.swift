@@ -136,7 +136,10 @@ struct TFLiteGraphBuilder {
     }
     guard problems.isEmpty else {
       let isMalformed = problems.contains { $0.kind == .malformed }
-      throw ModelError(isMalformed ? .malformed : .unsupported, problems: problems.map(\.text))
+      let isUnsupported = problems.contains { $0.kind == .unsupported }
+      throw ModelError(
+        isMalformed ? .malformed : .unsupported, problems: problems.map(\.text),
+        hint: isUnsupported ? "'qcli ops' lists the supported operators and types" : nil)
     }
     clearUnusedTensors()
     return graph

@@ -207,7 +207,7 @@ import Testing
             "FLOOR #0: the operator is not supported",
             "ADD #1: the fused activation tanh is not supported",
             "CUSTOM 'Mine' #2: the operator is not supported",
-          ]))
+          ], hint: "'qcli ops' lists the supported operators and types"))
   }
 
   @Test func unsupportedTypesAreNamed() {

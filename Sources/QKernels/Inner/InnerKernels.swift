@@ -7,8 +7,9 @@ import QKernelsIntrinsics
   /// dropped by the linker.
   public struct InnerKernels {
     let table: qk_inner_table
-    /// The optional primitive depthwise3x3.
+    /// The optional primitives.
     private let depthwise3x3Function: (@convention(c) (UnsafePointer<qk_depthwise3x3_args>?) -> Void)?
+    private let lstmCellFunction: (@convention(c) (UnsafePointer<qk_lstm_cell_args>?) -> Void)?
 
     /// Whether matmul gains from rows that are flipped where they are copied (`qk_matmul_args.flipped`).
     let asksForFlippedRows: Bool
@@ -16,10 +17,11 @@ import QKernelsIntrinsics
     @inline(__always)
     init(
       table: qk_inner_table, depthwise3x3: (@convention(c) (UnsafePointer<qk_depthwise3x3_args>?) -> Void)? = nil,
-      asksForFlippedRows: Bool = false
+      lstmCell: (@convention(c) (UnsafePointer<qk_lstm_cell_args>?) -> Void)? = nil, asksForFlippedRows: Bool = false
     ) {
       self.table = table
       depthwise3x3Function = depthwise3x3
+      lstmCellFunction = lstmCell
       self.asksForFlippedRows = asksForFlippedRows
     }
 
@@ -40,7 +42,8 @@ import QKernelsIntrinsics
             matmul: qk_avx512vnni_matmul, matmul16: qk_avx512vnni_matmul16, depthwise: qk_avx512vnni_depthwise,
             add: qk_avx512vnni_add, mul: qk_avx512vnni_mul,
             lookup: qk_avx512vnni_lookup, max_pool: qk_avx512vnni_max_pool, average_pool: qk_avx512vnni_average_pool,
-            window_sum: qk_avx512vnni_window_sum), depthwise3x3: qk_avx512vnni_depthwise3x3, asksForFlippedRows: true)
+            window_sum: qk_avx512vnni_window_sum), depthwise3x3: qk_avx512vnni_depthwise3x3,
+          lstmCell: qk_avx512vnni_lstm_cell, asksForFlippedRows: true)
       }
       static var avxVNNI: InnerKernels {
         InnerKernels(
@@ -94,6 +97,9 @@ import QKernelsIntrinsics
       depthwise3x3Function(&args)
       return true
     }
+    @inline(__always) var hasLSTMCell: Bool { lstmCellFunction != nil }
+    /// Does nothing without ``hasLSTMCell``.
+    @inline(__always) func lstmCell(_ args: inout qk_lstm_cell_args) { lstmCellFunction?(&args) }
     @inline(__always) func add(_ args: inout qk_add_args) { table.add(&args) }
     @inline(__always) func mul(_ args: inout qk_mul_args) { table.mul(&args) }
     @inline(__always) func lookup(_ args: inout qk_lookup_args) { table.lookup(&args) }

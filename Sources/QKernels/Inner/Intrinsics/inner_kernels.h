@@ -113,6 +113,26 @@ typedef struct {
   int8_t *output;
 } qk_mul_args;
 
+/* lstm_cell: one time step of an LSTM's cells behind the products, with tanh as both activations and without peepholes.
+ *   argument(g) = clamp(inputProducts[g * hiddenSize + j] + recurrentProducts[g * hiddenSize + j], gateMin, gateMax)
+ *   next = clamp(clamp16(requantize(logistic(argument(2)) * cell[j]; forget))
+ *                + clamp16(requantize(logistic(argument(0)) * tanh(argument(3)); candidate)), cellMin, cellMax)
+ *   hidden[j] = clamp8(hiddenZeroPoint + requantize(tanh(next) * logistic(argument(1)); output)); output[j] the same
+ * The functions interpolate in sigmoidTable: interpolatedLogistic, interpolatedTanh, sigmoidTableInput of the Swift source.
+ * An optional primitive: a set without it computes cell by cell. */
+typedef struct {
+  const int16_t *inputProducts, *recurrentProducts; /* [4][hiddenSize] */
+  int32_t hiddenSize;
+  int32_t gateMin, gateMax, cellMin, cellMax;
+  int32_t cellShift; /* of the table input of tanh(next): 3 * next * 2^cellShift; negative rounds */
+  int32_t forgetMultiplier, forgetShift, candidateMultiplier, candidateShift, outputMultiplier, outputShift;
+  int32_t hiddenZeroPoint;
+  const uint16_t *sigmoidTable; /* 256 entries */
+  int16_t *cell;
+  int8_t *hidden;
+  int8_t *output; /* may be null */
+} qk_lstm_cell_args;
+
 /* lookup: output[i] = table[input[i] + 128]; output may be input. */
 typedef struct {
   const int8_t *input;
@@ -149,6 +169,7 @@ QK_DECLARE_INNER_SET(scalar)
 #if defined(__x86_64__)
 QK_DECLARE_INNER_SET(avx512vnni)
 void qk_avx512vnni_depthwise3x3(const qk_depthwise3x3_args *args);
+void qk_avx512vnni_lstm_cell(const qk_lstm_cell_args *args);
 QK_DECLARE_INNER_SET(avxvnni)
 QK_DECLARE_INNER_SET(avx2)
 QK_DECLARE_INNER_SET(sse)

@@ -154,6 +154,25 @@ typedef struct {
   int32_t *sums;  /* window_sum: channelCount exact sums */
 } qk_pool_args;
 
+/* One set's primitives. */
+typedef struct {
+  void (*matmul)(const qk_matmul_args *);
+  void (*matmul16)(const qk_matmul_args *);
+  void (*depthwise)(const qk_depthwise_args *);
+  void (*add)(const qk_add_args *);
+  void (*mul)(const qk_mul_args *);
+  void (*lookup)(const qk_lookup_args *);
+  void (*max_pool)(const qk_pool_args *);
+  void (*average_pool)(const qk_pool_args *);
+  void (*window_sum)(const qk_pool_args *);
+  /* Null where the set has none. */
+  void (*depthwise3x3)(const qk_depthwise3x3_args *);
+  void (*lstm_cell)(const qk_lstm_cell_args *);
+  /* Whether matmul gains from rows that are flipped where they are copied (qk_matmul_args.flipped). */
+  int32_t asks_for_flipped_rows;
+} qk_inner_table;
+
+/* A set's primitives and the table of those that every set has. */
 #define QK_DECLARE_INNER_SET(set)                            \
   void qk_##set##_matmul(const qk_matmul_args *args);        \
   void qk_##set##_matmul16(const qk_matmul_args *args);      \
@@ -163,7 +182,14 @@ typedef struct {
   void qk_##set##_lookup(const qk_lookup_args *args);        \
   void qk_##set##_max_pool(const qk_pool_args *args);        \
   void qk_##set##_average_pool(const qk_pool_args *args);    \
-  void qk_##set##_window_sum(const qk_pool_args *args);
+  void qk_##set##_window_sum(const qk_pool_args *args);      \
+  static inline qk_inner_table qk_##set##_table(void) {      \
+    qk_inner_table table = {qk_##set##_matmul,    qk_##set##_matmul16, qk_##set##_depthwise,    \
+                            qk_##set##_add,       qk_##set##_mul,      qk_##set##_lookup,       \
+                            qk_##set##_max_pool,  qk_##set##_average_pool, qk_##set##_window_sum, \
+                            0, 0, 0};                        \
+    return table;                                            \
+  }
 
 QK_DECLARE_INNER_SET(scalar)
 #if defined(__x86_64__)
@@ -204,16 +230,3 @@ QK_STATIC_PRIMITIVE(window_sum, qk_pool_args)
 #define QK_TEXT(name) QK_TEXT_OF(name)
 static inline const char *qk_static_set_name(void) { return QK_TEXT(QK_STATIC_SET); }
 #endif
-
-/* One set's primitives. */
-typedef struct {
-  void (*matmul)(const qk_matmul_args *);
-  void (*matmul16)(const qk_matmul_args *);
-  void (*depthwise)(const qk_depthwise_args *);
-  void (*add)(const qk_add_args *);
-  void (*mul)(const qk_mul_args *);
-  void (*lookup)(const qk_lookup_args *);
-  void (*max_pool)(const qk_pool_args *);
-  void (*average_pool)(const qk_pool_args *);
-  void (*window_sum)(const qk_pool_args *);
-} qk_inner_table;

@@ -5,7 +5,7 @@ DIGITS := golden/models/digits
 
 export CPU
 
-.PHONY: all build demo test test-full asan tsan lib check-symbols size test-cross bench lint format clean
+.PHONY: all build demo test test-full asan tsan lib check-symbols size test-cross bench bench-sweep lint format clean
 
 all: build
 
@@ -45,6 +45,10 @@ build/venv/ready: Scripts/requirements-benchmark.txt
 	python3 -m venv build/venv
 	build/venv/bin/pip install -q -r Scripts/requirements-benchmark.txt
 	touch $@
+
+# One layer at a time over image sizes and channels; needs Python only. SWEEP takes options of the script.
+bench-sweep: build
+	Scripts/benchmark-sweep $(BUILD)/qcli $(SWEEP)
 
 # The static library for C programs: build/TARGET/libqkernels.a, qkernels.h, qkernels.pc. TARGET is one of x86_64-linux
 # aarch64-linux armv7em armv6m riscv64 riscv32, CPU the processor of a bare-metal target; see the script.

@@ -271,6 +271,69 @@ static void check_elementwise(int32_t count, int kind) {
   free(x), free(y), free(table), free(expected), free(actual);
 }
 
+#ifdef HAS_LSTM_CELL
+static uint16_t sigmoid[256];
+
+static int32_t limited(int64_t x, int32_t low, int32_t high) { return (int32_t)(x < low ? low : x > high ? high : x); }
+static int32_t rescaled(int32_t x, int32_t multiplier, int32_t shift) {
+  int64_t r = ((int64_t)(int32_t)((uint32_t)x << (shift > 0 ? shift : 0)) * multiplier + (1 << 30)) >> 31;
+  int32_t e = shift < 0 ? -shift : 0;
+  return e ? (int32_t)((r + (1ll << (e - 1)) - (r < 0)) >> e) : (int32_t)r;
+}
+/* Linear interpolation at |v|, the lower bits between two samples. */
+static int32_t interpolated(int32_t v, int bits, int32_t end) {
+  int32_t magnitude = abs(v), index = magnitude >> bits;
+  return index >= 255 ? end
+                      : (sigmoid[index] << bits) + (magnitude & ((1 << bits) - 1)) * (sigmoid[index + 1] - sigmoid[index]);
+}
+static int32_t logistic(int32_t v) {
+  int32_t r = interpolated(v, 9, 0x7FFF << 10);
+  return (v >= 0 ? r + (1 << 9) : (1 << 25) - r + (1 << 9) - 1) >> 10;
+}
+static int32_t hyperbolic(int32_t v) {
+  int32_t r = interpolated(v, 8, 0xFFFF << 8);
+  return (v >= 0 ? r - (1 << 23) + (1 << 7) : (1 << 23) - r + (1 << 7) - 1) >> 8;
+}
+
+static void check_lstm_cell(int32_t size, int kind) {
+  for (int i = 0; i < 256; i++) sigmoid[i] = (uint16_t)(65535 - 32767 * 4 / (4 + i)); /* a rising curve */
+  int16_t *x = (int16_t *)(void *)bytes((size_t)size * 8, 0, -128), *h = (int16_t *)(void *)bytes((size_t)size * 8, 0, -128);
+  int8_t *cells = guarded((size_t)size * 2), *expectedCells = guarded((size_t)size * 2);
+  int8_t *expected = guarded((size_t)size), *hidden = guarded((size_t)size), *output = guarded((size_t)size);
+  int32_t gate = kind == 1 ? 32767 : between(1, 32766), limit = kind == 1 ? 32767 : between(1, 32766);
+  qk_lstm_cell_args a = {.inputProducts = x, .recurrentProducts = h, .hiddenSize = size,
+                         .gateMin = kind == 1 ? -32768 : -gate, .gateMax = gate, .cellMin = kind == 1 ? -32768 : -limit,
+                         .cellMax = limit, .cellShift = between(-3, 4), .forgetMultiplier = between(1 << 30, INT32_MAX),
+                         .forgetShift = between(-16, -13), .candidateMultiplier = between(1 << 30, INT32_MAX),
+                         .candidateShift = between(-18, -13), .outputMultiplier = between(1 << 30, INT32_MAX),
+                         .outputShift = between(-24, -20), .hiddenZeroPoint = between(-128, 127), .sigmoidTable = sigmoid,
+                         .cell = (int16_t *)(void *)(cells + GUARD), .hidden = hidden + GUARD,
+                         .output = kind == 2 ? NULL : output + GUARD};
+  int16_t *c = (int16_t *)(void *)(expectedCells + GUARD);
+  for (int32_t j = 0; j < size; j++) c[j] = (int16_t)next();
+  memcpy(a.cell, c, (size_t)size * 2);
+  for (int32_t j = 0; j < size; j++) {
+    int32_t g[4];
+    for (int i = 0; i < 4; i++) g[i] = 3 * limited(x[i * size + j] + h[i * size + j], a.gateMin, a.gateMax);
+    int32_t kept = limited(rescaled(logistic(g[2]) * c[j], a.forgetMultiplier, a.forgetShift), -32768, 32767);
+    int32_t added = limited(
+        rescaled(logistic(g[0]) * hyperbolic(g[3]), a.candidateMultiplier, a.candidateShift), -32768, 32767);
+    c[j] = (int16_t)limited(limited(kept + added, -32768, 32767), a.cellMin, a.cellMax);
+    int32_t v = a.cellShift >= 0 ? 3 * c[j] * (1 << a.cellShift)
+                                 : (3 * c[j] + (1 << (-a.cellShift - 1))) >> -a.cellShift;
+    int32_t value = rescaled(hyperbolic(v) * logistic(g[1]), a.outputMultiplier, a.outputShift);
+    expected[GUARD + j] = (int8_t)limited(value + a.hiddenZeroPoint, -128, 127);
+  }
+  PRIMITIVE(SET_NAME, lstm_cell)(&a);
+  char what[80];
+  snprintf(what, sizeof what, "lstm_cell size %d kind %d", size, kind);
+  compare(what, expectedCells, cells, (size_t)size * 2);
+  compare(what, expected, hidden, (size_t)size);
+  if (a.output) compare(what, expected, output, (size_t)size);
+  free(x), free(h), free(cells), free(expectedCells), free(expected), free(hidden), free(output);
+}
+#endif
+
 /* Every pair of values under factors as in real models, also of equal and of doubled scales. */
 static void check_add_pairs(int round) {
   enum { COUNT = 65536 };
@@ -461,6 +524,9 @@ int main(int argc, char **argv) {
         check_depthwise3x3(between(1, 9), sizes[i] < 40 ? sizes[i] : 5, count, between(1, 3), between(1, 3), kind);
 #endif
       check_elementwise(sizes[i], kind);
+#ifdef HAS_LSTM_CELL
+      for (int round = 0; round < 20; round++) check_lstm_cell(sizes[i], kind);
+#endif
     }
   }
 #ifdef HAS_DEPTHWISE3X3

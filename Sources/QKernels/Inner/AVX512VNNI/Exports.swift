@@ -17,6 +17,7 @@ import QKernelsIntrinsics
 @implementation @c public func qk_avx512vnni_depthwise3x3(_ args: UnsafePointer<qk_depthwise3x3_args>!) {
   depthwise3x3(args.pointee)
 }
+@implementation @c public func qk_avx512vnni_lstm_cell(_ args: UnsafePointer<qk_lstm_cell_args>!) { lstmCell(args) }
 @implementation @c public func qk_avx512vnni_add(_ args: UnsafePointer<qk_add_args>!) { add(args) }
 @implementation @c public func qk_avx512vnni_mul(_ args: UnsafePointer<qk_mul_args>!) { mulTemplate(args) }
 @implementation @c public func qk_avx512vnni_lookup(_ args: UnsafePointer<qk_lookup_args>!) { lookupTemplate(args) }

@@ -1,8 +1,9 @@
 import QKernelsIntrinsics
 
 // The matmul primitive of this set. A tile of MR output pixels x NB channel blocks stays in registers while the whole
-// reduction passes by. Tiles have 8 or 16 registers of sums, more than the dot products'
-// latency asks for.
+// reduction passes by. What a dot product leaves of the processor is little, so requantization is kept short
+// (BlockConstants), goes on between the dot products of the next tile where reductions are long (WaitingTile), and input
+// that is copied anyway comes already flipped.
 
 /// The constants of a channel block, computed once per column of blocks: 6 registers in memory.
 ///
@@ -70,7 +71,6 @@ private struct BlockConstants {
       qk512_add(qk512_shift_right_each(biased, qk512_sub(distance, rounds)), rounds), rounds)
   }
 }
-
 
 /// Blocks that are computed together.
 private struct Column {
@@ -257,6 +257,7 @@ private struct MatmulLoop {
         if MR > 1 { finishQuad(sums[1][0], sums[1][1], sums[1][2], sums[1][3], column, result + outputStride, nb) }
         if MR > 2 { finishQuad(sums[2][0], sums[2][1], sums[2][2], sums[2][3], column, result + 2 &* outputStride, nb) }
         if MR > 3 { finishQuad(sums[3][0], sums[3][1], sums[3][2], sums[3][3], column, result + 3 &* outputStride, nb) }
+        if MR > 4 { finishQuad(sums[4][0], sums[4][1], sums[4][2], sums[4][3], column, result + 4 &* outputStride, nb) }
       } else if NB == 2 {
         finishQuad(sums[0][0], sums[0][1], sums[1][0], sums[1][1], column, result, nb)
         if MR > 2 {
@@ -429,11 +430,15 @@ private struct MatmulLoop {
         }
         if NB > 1, outputBytes == 1, column.isPlain, rowGroups >= 4, rowCount &* rowGroups >= 16 {
           var waiting = WaitingTile(sums: column.sums, output: output)
-          while pixelCount &- pixel >= LONG {
+          while pixelCount &- pixel >= LONG, NB < 4 || pixelCount &- pixel != 5 {
             tile(column, pixel, &waiting, InlineArray<LONG, Void>(repeating: ()), nb)
             pixel &+= LONG
           }
           finish(&waiting, column, nb)
+        }
+        if NB == 4, outputBytes == 1, pixelCount &- pixel == 5 {
+          tile(column, pixel, InlineArray<5, Void>(repeating: ()), nb)
+          pixel &+= 5
         }
         while pixelCount &- pixel >= MR {
           tile(column, pixel, mr, nb)
@@ -587,8 +592,8 @@ extension MatmulLoop {
 /// The whole primitive: matmul (one output byte) or matmul16 (two).
 @inline(__always)
 func matmul(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
-  // 6 registers of constants for each of 4 blocks, 16 registers of sums.
-  var buffer = InlineArray<40, __m512i>(repeating: qk512_any())
+  // 6 registers of constants for each of 4 blocks, 20 registers of sums.
+  var buffer = InlineArray<44, __m512i>(repeating: qk512_any())
   withUnsafeMutablePointer(to: &buffer) { buffer in
     let memory = UnsafeMutableRawPointer(buffer)
     let loop = MatmulLoop(args.pointee, outputBytes: outputBytes)
@@ -597,9 +602,10 @@ func matmul(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
       return
     }
     let end = (loop.channelCount &+ 15) / 16
-    let one: Void = ()
-    var block = loop.columns(memory, 0, end, InlineArray<4, Void>(repeating: one), InlineArray<4, Void>(repeating: one), InlineArray<4, Void>(repeating: one))
-    block = loop.columns(memory, block, end, InlineArray<8, Void>(repeating: one), InlineArray<4, Void>(repeating: one), InlineArray<2, Void>(repeating: one))
-    _ = loop.columns(memory, block, end, InlineArray<12, Void>(repeating: one), InlineArray<4, Void>(repeating: one), InlineArray<1, Void>(repeating: one))
+    let one = InlineArray<1, Void>(repeating: ()), two = InlineArray<2, Void>(repeating: ())
+    let four = InlineArray<4, Void>(repeating: ()), eight = InlineArray<8, Void>(repeating: ())
+    var block = loop.columns(memory, 0, end, four, four, four)
+    block = loop.columns(memory, block, end, eight, four, two)
+    _ = loop.columns(memory, block, end, eight, four, one)
   }
 }

@@ -17,17 +17,8 @@ enum Vec {
     qk512_sub(qk512_load(q.bias + channel), qk512_shift_left(qk512_load(q.weightSums + channel), 7))
   }
 
-  static var accumulatorBytes: Int { 64 }
-  @inline(__always) static func spill(_ a: Accumulator, _ p: UnsafeMutableRawPointer) { qk512_store(p, a) }
-  @inline(__always) static func reload(_ p: UnsafeMutableRawPointer) -> Accumulator { qk512_load(p) }
-
   /// 16 channels x 4 weights.
   @inline(__always) static func weights(_ p: UnsafePointer<Int8>) -> Weights { qk512_load(p) }
-
-  /// 4 input bytes for all channels.
-  @inline(__always) static func input(_ p: UnsafePointer<Int8>) -> Input {
-    qk512_xor(qk512_broadcast4(p), qk512_set1(Int32(bitPattern: 0x8080_8080)))
-  }
 
   /// 16 channels of four taps, the taps of a channel side by side.
   @inline(__always) static func interleaved(

@@ -23,7 +23,7 @@ func convolveDepthwise(_ args: UnsafePointer<qk_depthwise_args>, _ taps: UnsafeM
   var channel = 0
   while channel < channelCount {
     let isCareful = careful &>> UInt32(truncatingIfNeeded: min(channel &>> 4, 31)) & 1 != 0
-    if isCareful || channelCount &- channel < 4 || tapCount > tapCapacity {
+    if isCareful || channelCount &- channel < 4 || tapCount > tapCapacity || tapCount < 1 {
       convolveCarefully(args, taps, weights, channel)
     } else {
       taps.pointee.taps = args.pointee.taps

@@ -39,9 +39,10 @@ func multiply(
       product.pointee.shift = quantization.shift + end
       product.pointee.output = output + end &* outputBytes
       var first = 0
-      while first < groups {
+      // Once even without a product: the outputs are the biases'.
+      repeat {
         let piece = min(capacity, groups &- first)
-        if channel == 0 || groups > capacity { widen(args, product, pixel, step, first, piece) }
+        if piece > 0, channel == 0 || groups > capacity { widen(args, product, pixel, step, first, piece) }
         product.pointee.groups = Int32(truncatingIfNeeded: piece)
         product.pointee.weights = weights + 4 &* width
         weights += 64 &* piece
@@ -50,7 +51,7 @@ func multiply(
         product.pointee.offset = Int32(truncatingIfNeeded: -4 &* width)
         if step == 4 { byFour(product) } else { byOne(product) }
         product.pointee.bias = nil
-      }
+      } while first < groups
       if isCareful {
         storeCarefully(
           qk_dsp_product_sums(product) + (64 &- step &* width), pixelCount: step, channel: channel,

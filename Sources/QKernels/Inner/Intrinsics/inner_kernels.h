@@ -113,6 +113,26 @@ typedef struct {
   int8_t *output;
 } qk_mul_args;
 
+/* lstm_cell: one time step of an LSTM's cells behind the products, with tanh as both activations and without peepholes.
+ *   argument(g) = clamp(inputProducts[g * hiddenSize + j] + recurrentProducts[g * hiddenSize + j], gateMin, gateMax)
+ *   next = clamp(clamp16(requantize(logistic(argument(2)) * cell[j]; forget))
+ *                + clamp16(requantize(logistic(argument(0)) * tanh(argument(3)); candidate)), cellMin, cellMax)
+ *   hidden[j] = clamp8(hiddenZeroPoint + requantize(tanh(next) * logistic(argument(1)); output)); output[j] the same
+ * The functions interpolate in sigmoidTable: interpolatedLogistic, interpolatedTanh, sigmoidTableInput of the Swift source.
+ * An optional primitive: a set without it computes cell by cell. */
+typedef struct {
+  const int16_t *inputProducts, *recurrentProducts; /* [4][hiddenSize] */
+  int32_t hiddenSize;
+  int32_t gateMin, gateMax, cellMin, cellMax;
+  int32_t cellShift; /* of the table input of tanh(next): 3 * next * 2^cellShift; negative rounds */
+  int32_t forgetMultiplier, forgetShift, candidateMultiplier, candidateShift, outputMultiplier, outputShift;
+  int32_t hiddenZeroPoint;
+  const uint16_t *sigmoidTable; /* 256 entries */
+  int16_t *cell;
+  int8_t *hidden;
+  int8_t *output; /* may be null */
+} qk_lstm_cell_args;
+
 /* lookup: output[i] = table[input[i] + 128]; output may be input. */
 typedef struct {
   const int8_t *input;
@@ -134,6 +154,25 @@ typedef struct {
   int32_t *sums;  /* window_sum: channelCount exact sums */
 } qk_pool_args;
 
+/* One set's primitives. */
+typedef struct {
+  void (*matmul)(const qk_matmul_args *);
+  void (*matmul16)(const qk_matmul_args *);
+  void (*depthwise)(const qk_depthwise_args *);
+  void (*add)(const qk_add_args *);
+  void (*mul)(const qk_mul_args *);
+  void (*lookup)(const qk_lookup_args *);
+  void (*max_pool)(const qk_pool_args *);
+  void (*average_pool)(const qk_pool_args *);
+  void (*window_sum)(const qk_pool_args *);
+  /* Null where the set has none. */
+  void (*depthwise3x3)(const qk_depthwise3x3_args *);
+  void (*lstm_cell)(const qk_lstm_cell_args *);
+  /* Whether matmul gains from rows that are flipped where they are copied (qk_matmul_args.flipped). */
+  int32_t asks_for_flipped_rows;
+} qk_inner_table;
+
+/* A set's primitives and the table of those that every set has. */
 #define QK_DECLARE_INNER_SET(set)                            \
   void qk_##set##_matmul(const qk_matmul_args *args);        \
   void qk_##set##_matmul16(const qk_matmul_args *args);      \
@@ -143,12 +182,20 @@ typedef struct {
   void qk_##set##_lookup(const qk_lookup_args *args);        \
   void qk_##set##_max_pool(const qk_pool_args *args);        \
   void qk_##set##_average_pool(const qk_pool_args *args);    \
-  void qk_##set##_window_sum(const qk_pool_args *args);
+  void qk_##set##_window_sum(const qk_pool_args *args);      \
+  static inline qk_inner_table qk_##set##_table(void) {      \
+    qk_inner_table table = {qk_##set##_matmul,    qk_##set##_matmul16, qk_##set##_depthwise,    \
+                            qk_##set##_add,       qk_##set##_mul,      qk_##set##_lookup,       \
+                            qk_##set##_max_pool,  qk_##set##_average_pool, qk_##set##_window_sum, \
+                            0, 0, 0};                        \
+    return table;                                            \
+  }
 
 QK_DECLARE_INNER_SET(scalar)
 #if defined(__x86_64__)
 QK_DECLARE_INNER_SET(avx512vnni)
 void qk_avx512vnni_depthwise3x3(const qk_depthwise3x3_args *args);
+void qk_avx512vnni_lstm_cell(const qk_lstm_cell_args *args);
 QK_DECLARE_INNER_SET(avxvnni)
 QK_DECLARE_INNER_SET(avx2)
 QK_DECLARE_INNER_SET(sse)
@@ -183,16 +230,3 @@ QK_STATIC_PRIMITIVE(window_sum, qk_pool_args)
 #define QK_TEXT(name) QK_TEXT_OF(name)
 static inline const char *qk_static_set_name(void) { return QK_TEXT(QK_STATIC_SET); }
 #endif
-
-/* One set's primitives. */
-typedef struct {
-  void (*matmul)(const qk_matmul_args *);
-  void (*matmul16)(const qk_matmul_args *);
-  void (*depthwise)(const qk_depthwise_args *);
-  void (*add)(const qk_add_args *);
-  void (*mul)(const qk_mul_args *);
-  void (*lookup)(const qk_lookup_args *);
-  void (*max_pool)(const qk_pool_args *);
-  void (*average_pool)(const qk_pool_args *);
-  void (*window_sum)(const qk_pool_args *);
-} qk_inner_table;

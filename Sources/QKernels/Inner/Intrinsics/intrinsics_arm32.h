@@ -46,7 +46,7 @@ typedef struct {
  * block from their ends: `offset` is -4 for every channel that is left. */
 typedef struct {
   const int32_t *x;          /* 0: the widened activations: for each group two words of every pixel */
-  int32_t groups;            /* 4: reduction groups of the piece, at least 1 */
+  int32_t groups;            /* 4: reduction groups of the piece */
   const int8_t *weights;     /* 8 */
   const int32_t *bias;       /* 12: null to go on from `sums` */
   const int32_t *multiplier; /* 16: null to leave the accumulators in `sums` */
@@ -220,12 +220,13 @@ QK_DSP_MULTIPLY_4(qk_dsp_multiply16_4_pixels, QK_DSP_FACTOR16, QK_DSP_REQUANTIZE
             "ldrd r1, r3, [r0]\n\t"                                                                \
             "adds r3, #1\n\t"                                                                      \
             "lsrs r3, r3, #1\n\t"                                                                  \
-            "bcc 4f\n" /* an odd number of groups starts in the middle */                          \
+            "bcc 4f\n\t" /* an odd number of groups starts in the middle */                        \
+            "beq 9f\n"                                                                            \
             "3:\n\t" QK_DSP_GROUP_BY_1                                                             \
             "4:\n\t" QK_DSP_GROUP_BY_1                                                             \
             "subs r3, #1\n\t"                                                                      \
-            "bne 3b\n\t"                                                                           \
-            "ldr r0, [sp]\n\t"                                                                     \
+            "bne 3b\n"                                                                             \
+            "9: ldr r0, [sp]\n\t"                                                                  \
             "ldr lr, [r0, #48]\n\t"                                                                \
             "ldrd r1, r2, [r0, #16]\n\t"                                                           \
             "cbnz r1, 5f\n\t"                                                                      \

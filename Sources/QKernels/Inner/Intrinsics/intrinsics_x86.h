@@ -188,6 +188,17 @@ QK_INLINE __m512i qk512_interleaved_lanes(int32_t first) {
   const __m512i lanes = _mm512_set_epi32(51, 50, 49, 48, 35, 34, 33, 32, 19, 18, 17, 16, 3, 2, 1, 0);
   return _mm512_add_epi32(lanes, _mm512_set1_epi32(first));
 }
+/* Words of 16 bits at p + index and the next ones, in the lower and upper halves. */
+QK_INLINE __m512i qk512_gather_pairs16(const void *p, __m512i index) { return _mm512_i32gather_epi32(index, p, 2); }
+/* The first n words of 16 bits, widened; n in 0...16. */
+QK_INLINE __m512i qk512_widen16_first(const void *p, int32_t n) {
+  return _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p));
+}
+/* x where a > limit, else y. */
+QK_INLINE __m512i qk512_where_above(__m512i a, int32_t limit, __m512i x, __m512i y) {
+  return _mm512_mask_blend_epi32(_mm512_cmpgt_epi32_mask(a, _mm512_set1_epi32(limit)), y, x);
+}
+QK_INLINE __m512i qk512_abs(__m512i a) { return _mm512_abs_epi32(a); }
 QK_INLINE __m512i qk512_max8(__m512i a, __m512i b) { return _mm512_max_epi8(a, b); }
 /* a * m >> n of each unsigned lane, for results below 2^32; m fills 64-bit lanes. */
 QK_INLINE __m512i qk512_high_quotient(__m512i a, __m512i m, int32_t n) {

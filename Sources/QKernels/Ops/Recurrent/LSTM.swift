@@ -1,3 +1,5 @@
+import QKernelsIntrinsics
+
 /// Long short-term memory, one layer, one or two directions.
 ///
 /// Shapes:       input x [T,N,I] int8|int16 · hidden state h [D,N,H] int8|int16 · cell state c [D,N,H] int16 (power-of-two
@@ -117,7 +119,7 @@ enum LSTM: Kernel {
         let walk = RecurrentWalk(context, params.layer, gateCount: 4, direction: direction, batch: batch)
         if isWide {
           run(walk, params, Int16.self, -32768, 32767) { walk.computeRecurrentProducts($0, rowCount: walk.gateRows) }
-        } else {
+        } else if !runVectors(walk, params) {
           run(walk, params, Int8.self, -128, 127) { walk.computeRecurrentProducts($0, rowCount: walk.gateRows) }
         }
         batch &+= 1
@@ -168,6 +170,35 @@ enum LSTM: Kernel {
         j &+= 1
       }
     }
+  }
+
+  /// The same for many cells at once; returns false where the primitive does not apply or the set has none.
+  private static func runVectors(_ walk: RecurrentWalk, _ params: LSTMParams) -> Bool {
+    let tanh = RecurrentActivation.tanh.rawValue
+    guard walk.context.inner.hasLSTMCell, params.isCoupled == 0, params.peepholes == ModelFormat.none,
+      params.candidateActivation == tanh, params.cellActivation == tanh
+    else { return false }
+    let h = walk.state(1, as: Int8.self)
+    let gateLimit = walk.layer.gateLimit
+    withUnsafePointer(to: SigmoidTable.values) { table in
+      var args = qk_lstm_cell_args(
+        inputProducts: nil, recurrentProducts: walk.recurrentProducts, hiddenSize: walk.layer.hiddenSize,
+        gateMin: gateLimit == 32767 ? -32768 : 0 &- gateLimit, gateMax: gateLimit,
+        cellMin: params.cellLimit < 32767 ? 0 &- params.cellLimit : -32768, cellMax: params.cellLimit,
+        cellShift: 12 &+ params.cellExponent, forgetMultiplier: params.forgetMultiplier,
+        forgetShift: params.forgetShift, candidateMultiplier: params.candidateMultiplier,
+        candidateShift: params.candidateShift, outputMultiplier: params.outputMultiplier,
+        outputShift: params.outputShift, hiddenZeroPoint: params.hiddenZeroPoint,
+        sigmoidTable: UnsafeRawPointer(table).assumingMemoryBound(to: UInt16.self),
+        cell: walk.state(2, as: Int16.self), hidden: h, output: nil)
+      walk.forEachStep { time, products in
+        walk.computeRecurrentProducts(UnsafePointer(h), rowCount: walk.gateRows)
+        args.inputProducts = UnsafePointer(products)
+        args.output = walk.output(time, as: Int8.self)
+        walk.context.inner.lstmCell(&args)
+      }
+    }
+    return true
   }
 
   /// tanh of a cell state with scale 2^exponent, Q0.15.

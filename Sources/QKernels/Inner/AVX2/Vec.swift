@@ -12,11 +12,8 @@ enum Vec {
   typealias Input = __m256i
 
   /// Tiles of 1 block x 2 pixels: 8 of 16 registers hold accumulators.
-  typealias QuadPixels = InlineArray<1, Void>
   typealias PairPixels = InlineArray<1, Void>
   typealias SinglePixels = InlineArray<2, Void>
-  @inline(__always) static var hasPixelQuads: Bool { false }
-  @inline(__always) static var hasBlockQuads: Bool { false }
   @inline(__always) static var hasBlockPairs: Bool { false }
 
   @inline(__always) static func zero() -> Accumulator {
@@ -83,17 +80,5 @@ enum Vec {
   /// The sums of the partial sums, in channel order.
   @inline(__always) static func total(_ s: Accumulator) -> Lanes256 {
     Lanes256(qk256_pair_sums(s.a, s.b), qk256_pair_sums(s.c, s.d))
-  }
-
-  // Four groups at once gain nothing here: a group is one broadcasting load.
-  @inline(__always) static var hasQuads: Bool { false }
-  @inline(__always) static var stepsPerQuad: Int { 4 }
-  typealias QuadInput = Input
-  typealias QuadWeights = Weights
-  @inline(__always) static func zeroQuad() -> QuadInput { qk256_set1(0) }
-  @inline(__always) static func quad(_ p: UnsafePointer<Int8>) -> QuadInput { input(p) }
-  @inline(__always) static func quadWeights(_ p: UnsafePointer<Int8>) -> QuadWeights { weights(p) }
-  @inline(__always) static func dot(_ s: Accumulator, _ x: QuadInput, _ w: QuadWeights, step: Int) -> Accumulator {
-    dot(s, x, w)
   }
 }

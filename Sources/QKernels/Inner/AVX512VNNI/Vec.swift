@@ -9,7 +9,6 @@ enum Vec {
   typealias Input = __m512i
   typealias Interleaved = __m512i
 
-  @inline(__always) static func zero() -> Accumulator { qk512_zero() }
   @inline(__always) static func zeroWeights() -> Weights { qk512_zero() }
 
   /// The start value of channels `channel ..< channel + 16`.
@@ -41,7 +40,7 @@ enum Vec {
     /// The right shift less one, at least 0.
     let right: __m512i
     let zeroPoint: __m512i
-    let zeroPointScalar: Int32, lowScalar: Int8, highScalar: Int8
+    let lowScalar: Int8, highScalar: Int8
     /// Whether every lane shifts right, and none left.
     let isPlain: Bool
     let low: __m128i, high: __m128i
@@ -56,7 +55,6 @@ enum Vec {
       rounds = qk512_min(distance, qk512_set1(1))
       right = qk512_sub(distance, rounds)
       zeroPoint = qk512_set1(q.outputZeroPoint)
-      zeroPointScalar = q.outputZeroPoint
       lowScalar = Int8(truncatingIfNeeded: q.outputMin)
       highScalar = Int8(truncatingIfNeeded: q.outputMax)
       isPlain = qk512_all_positive(distance) != 0
@@ -85,23 +83,6 @@ enum Vec {
       qk512_add(scaled(accumulator, isPlain: false), zeroPoint)
     }
 
-    /// Stores 16 int8 outputs of each of four pixels, `stride` bytes apart. Saturation at 16 bits comes before the zero
-    /// point: what it cuts off is beyond every int8 clamp.
-    @inline(__always) func store8(
-      _ a: Accumulator, _ b: Accumulator, _ c: Accumulator, _ d: Accumulator, _ output: UnsafeMutableRawPointer,
-      _ stride: Int, isPlain: Bool
-    ) {
-      let z = qk512_set1_16(Int16(truncatingIfNeeded: zeroPointScalar))
-      let ab = qk512_adds16(qk512_packs32(scaled(a, isPlain: isPlain), scaled(b, isPlain: isPlain)), z)
-      let cd = qk512_adds16(qk512_packs32(scaled(c, isPlain: isPlain), scaled(d, isPlain: isPlain)), z)
-      let bytes = qk512_transpose4x4(qk512_packs16(ab, cd))
-      let clamped = qk512_clamp8(bytes, qk512_set1_8(lowScalar), qk512_set1_8(highScalar))
-      qk512_store_quarter0(output, clamped)
-      qk512_store_quarter1(output + stride, clamped)
-      qk512_store_quarter2(output + 2 &* stride, clamped)
-      qk512_store_quarter3(output + 3 &* stride, clamped)
-    }
-
     @inline(__always) private func bytes(_ accumulator: Accumulator) -> __m128i {
       qk128_clamp8(qk512_saturate8(values(accumulator)), low, high)
     }
@@ -118,11 +99,6 @@ enum Vec {
 
     @inline(__always) private func words(_ accumulator: Accumulator) -> __m256i {
       qk512_saturate16(qk512_max(qk512_min(values(accumulator), high32), low32))
-    }
-
-    /// Stores 16 int16 outputs.
-    @inline(__always) func store16(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer) {
-      qk256_store(output, words(accumulator))
     }
 
     /// Stores the first `count` int16 outputs, 1...16.

@@ -10,11 +10,8 @@ enum Vec {
   typealias Interleaved = Lanes256
 
   /// Tiles of 2 blocks x 2 pixels and 1 x 4: 8 of 16 registers hold accumulators.
-  typealias QuadPixels = InlineArray<1, Void>
   typealias PairPixels = InlineArray<2, Void>
   typealias SinglePixels = InlineArray<4, Void>
-  @inline(__always) static var hasPixelQuads: Bool { false }
-  @inline(__always) static var hasBlockQuads: Bool { false }
   @inline(__always) static var hasBlockPairs: Bool { true }
 
   @inline(__always) static func zero() -> Accumulator { Lanes256(repeating: 0) }
@@ -66,16 +63,4 @@ enum Vec {
   }
 
   @inline(__always) static func total(_ s: Accumulator) -> Lanes256 { s }
-
-  // Four groups at once gain nothing here: a group is one broadcasting load.
-  @inline(__always) static var hasQuads: Bool { false }
-  @inline(__always) static var stepsPerQuad: Int { 4 }
-  typealias QuadInput = Input
-  typealias QuadWeights = Weights
-  @inline(__always) static func zeroQuad() -> QuadInput { qk256_set1(0) }
-  @inline(__always) static func quad(_ p: UnsafePointer<Int8>) -> QuadInput { input(p) }
-  @inline(__always) static func quadWeights(_ p: UnsafePointer<Int8>) -> QuadWeights { weights(p) }
-  @inline(__always) static func dot(_ s: Accumulator, _ x: QuadInput, _ w: QuadWeights, step: Int) -> Accumulator {
-    dot(s, x, w)
-  }
 }

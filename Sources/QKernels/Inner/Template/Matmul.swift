@@ -56,20 +56,6 @@ struct MatmulLoop {
         x[m] = rows[(pixel &+ m) &* pointerStride &+ row].unsafelyUnwrapped + (pixel &+ m) &* pixelStride
       }
       var offset = 0
-      if Vec.hasQuads {
-        while rowBytes &- offset >= 16 {
-          var inputs = InlineArray<MR, Vec.QuadInput>(repeating: Vec.zeroQuad())
-          for m in 0..<MR { inputs[m] = Vec.quad(x[m] + offset) }
-          quadStep(&accumulators, inputs, w, 0)
-          quadStep(&accumulators, inputs, w, 1)
-          if Vec.stepsPerQuad == 4 {
-            quadStep(&accumulators, inputs, w, 2)
-            quadStep(&accumulators, inputs, w, 3)
-          }
-          w += 256
-          offset &+= 16
-        }
-      }
       while offset < rowBytes {
         var weightVectors = InlineArray<NB, Vec.Weights>(repeating: Vec.zeroWeights())
         for n in 0..<NB { weightVectors[n] = Vec.weights(w + n &* blockBytes) }
@@ -87,8 +73,6 @@ struct MatmulLoop {
     if channelCount &- channel >= 16 &* NB {
       finish(accumulators, pixel, channel, 0)
       if NB > 1 { finish(accumulators, pixel, channel, 1) }
-      if NB > 2 { finish(accumulators, pixel, channel, 2) }
-      if NB > 3 { finish(accumulators, pixel, channel, 3) }
       return
     }
     var buffer = InlineArray<24, Vec.Accumulator>(repeating: Vec.zero())
@@ -120,35 +104,6 @@ struct MatmulLoop {
     }
   }
 
-  /// Part `step` of a quad: four groups whose input was loaded at once.
-  @inline(__always)
-  func quadStep<let MR: Int, let NB: Int>(
-    _ accumulators: inout InlineArray<MR, InlineArray<NB, Vec.Accumulator>>, _ inputs: InlineArray<MR, Vec.QuadInput>,
-    _ w: UnsafePointer<Int8>, _ step: Int
-  ) {
-    let bytes: Int = 256 / Vec.stepsPerQuad &* step
-    for n in 0..<NB {
-      let weightVectors = Vec.quadWeights(w + (n &* blockBytes &+ bytes))
-      for m in 0..<MR { accumulators[m][n] = Vec.dot(accumulators[m][n], inputs[m], weightVectors, step: step) }
-    }
-  }
-
-  /// Requantizes and stores column `n` of the first 4 or 8 pixels of a tile.
-  @inline(__always)
-  func finishQuads<let MR: Int, let NB: Int>(
-    _ accumulators: InlineArray<MR, InlineArray<NB, Vec.Accumulator>>, _ requantizer: Vec.Requantizer,
-    _ result: UnsafeMutableRawPointer, _ n: Int, isPlain: Bool
-  ) {
-    requantizer.store8(
-      accumulators[0][n], accumulators[1][n], accumulators[2][n], accumulators[3][n], result, outputStride,
-      isPlain: isPlain)
-    if MR >= 8 {
-      requantizer.store8(
-        accumulators[4][n], accumulators[5][n], accumulators[6][n], accumulators[7][n],
-        result + 4 &* outputStride, outputStride, isPlain: isPlain)
-    }
-  }
-
   /// Requantizes and stores column `n` of a tile.
   @inline(__always)
   func finish<let MR: Int, let NB: Int>(
@@ -158,20 +113,6 @@ struct MatmulLoop {
     let requantizer = Vec.Requantizer(quantization, first)
     var result = output + (pixel &* outputStride &+ first &* outputBytes)
     if outputBytes == 1 {
-      if Vec.hasPixelQuads, MR >= 4 {
-        if requantizer.isPlain {
-          finishQuads(accumulators, requantizer, result, n, isPlain: true)
-        } else {
-          finishQuads(accumulators, requantizer, result, n, isPlain: false)
-        }
-        result += outputStride &* (MR / 4 &* 4)
-        if MR % 4 > 0 {
-          requantizer.store8(accumulators[MR / 4 &* 4][n], result)
-          result += outputStride
-        }
-        if MR % 4 > 1 { requantizer.store8(accumulators[MR / 4 &* 4 &+ 1][n], result) }
-        return
-      }
       for m in 0..<MR {
         requantizer.store8(accumulators[m][n], result)
         result += outputStride
@@ -216,10 +157,7 @@ func matmulTemplate(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
   let blocks = (loop.channelCount &+ 15) / 16
   var block = 0
   while block < blocks {
-    if Vec.hasBlockQuads, blocks &- block >= 4 {
-      loop.column(pixelCount, block, InlineArray<4, Void>(repeating: ()), Vec.QuadPixels(repeating: ()))
-      block &+= 4
-    } else if Vec.hasBlockPairs, blocks &- block >= 2 {
+    if Vec.hasBlockPairs, blocks &- block >= 2 {
       loop.column(pixelCount, block, InlineArray<2, Void>(repeating: ()), Vec.PairPixels(repeating: ()))
       block &+= 2
     } else {

@@ -147,17 +147,6 @@ extension Vec {
         half(a.high, multiplier.high, left.high, rounds.high, right.high, zeroPoint.high))
     }
 
-    // Pixels are requantized one at a time here.
-    @inline(__always) var isPlain: Bool { false }
-    @inline(__always) func store8(
-      _ a: Accumulator, _ b: Accumulator, _ c: Accumulator, _ d: Accumulator, _ output: UnsafeMutableRawPointer,
-      _ stride: Int, isPlain: Bool
-    ) {
-      store8(a, output)
-      store8(b, output + stride)
-      store8(c, output + 2 &* stride)
-      store8(d, output + 3 &* stride)
-    }
     /// Stores 16 int8 outputs.
     @inline(__always) func store8(_ accumulator: Accumulator, _ output: UnsafeMutableRawPointer) {
       store8(accumulator, output, 16)

@@ -79,6 +79,8 @@ private struct Column {
   let constants: UnsafeMutableRawPointer
   /// Room for the sums of a tile that is not finished in registers.
   let sums: UnsafeMutableRawPointer
+  /// Where the line's outputs of the first block go.
+  var output: UnsafeMutableRawPointer
   /// Channels from the first block on.
   var channelCount: Int
   /// Whether all scales shift right.
@@ -101,8 +103,33 @@ private struct WaitingTile {
   }
 }
 
+/// Lines of pixels whose products use the same weights.
+private protocol LineSource {
+  var lineCount: Int { get }
+  /// Begins with the first line.
+  func begin()
+  /// Sets the row pointers of a line; called for all of them, in order.
+  func load(_ line: Int)
+}
+
+/// The pixels of a matrix product, whose row pointers are set.
+private struct SingleLine: LineSource {
+  @inline(__always) var lineCount: Int { 1 }
+  @inline(__always) func begin() {}
+  @inline(__always) func load(_: Int) {}
+}
+
+/// The rows of a convolution's output.
+private struct OutputLines: LineSource {
+  let lines: UnsafeMutablePointer<ImageLines>
+  let lineCount: Int
+  @inline(__always) func begin() { lines.pointee.begin() }
+  @inline(__always) func load(_ line: Int) { lines.pointee.load(line) }
+}
+
 /// The arguments of a call.
-private struct MatmulLoop {
+private struct MatmulLoop<Source: LineSource> {
+  let source: Source
   let rows: UnsafePointer<UnsafePointer<Int8>?>
   let pointerStride: Int
   let rowCount: Int
@@ -123,7 +150,8 @@ private struct MatmulLoop {
   /// 1 or 2.
   let outputBytes: Int
 
-  @inline(__always) init(_ args: qk_matmul_args, outputBytes: Int) {
+  @inline(__always) init(_ args: qk_matmul_args, _ source: Source, outputBytes: Int) {
+    self.source = source
     rows = args.rows
     pointerStride = Int(args.pointerStride)
     rowCount = Int(args.rowCount)
@@ -250,7 +278,7 @@ private struct MatmulLoop {
       }
       row &+= 1
     }
-    let result = output + (pixel &* outputStride &+ column.block &* 16 &* outputBytes)
+    let result = column.output + pixel &* outputStride
     if outputBytes == 1, column.isPlain, MR &* NB >= 4 {
       if NB == 4 {
         finishQuad(sums[0][0], sums[0][1], sums[0][2], sums[0][3], column, result, nb)
@@ -338,7 +366,7 @@ private struct MatmulLoop {
       for n in 0..<NB { qk512_store(column.sums + (m &* NB &+ n) &* 64, sums[m][n]) }
     }
     waiting = WaitingTile(
-      sums: column.sums, quadCount: MR &* NB / 4, output: output + (pixel &* outputStride &+ column.block &* 16))
+      sums: column.sums, quadCount: MR &* NB / 4, output: column.output + pixel &* outputStride)
   }
 
   /// Requantizes the tile that waits.
@@ -396,7 +424,7 @@ private struct MatmulLoop {
     var sums = InlineArray<4, __m512i>(repeating: qk512_zero())
     for n in 0..<NB { sums[n] = BlockConstants(column.constants + n &* BlockConstants.byteCount).start }
     addProducts(&sums, column.block, pixel, nb)
-    let result = output + (pixel &* outputStride &+ column.block &* 16 &* outputBytes)
+    let result = column.output + pixel &* outputStride
     if NB == 4, outputBytes == 1, column.isPlain {
       finishQuad(sums[0], sums[1], sums[2], sums[3], column, result, nb)
       return
@@ -415,7 +443,7 @@ private struct MatmulLoop {
   ) -> Int {
     var column = Column(
       block: first, constants: memory, sums: memory + 4 &* BlockConstants.byteCount,
-      channelCount: channelCount &- 16 &* first, isPlain: false)
+      output: output, channelCount: channelCount &- 16 &* first, isPlain: false)
     while end &- column.block >= NB {
       var others = qk512_zero()
       for n in 0..<NB {
@@ -423,41 +451,75 @@ private struct MatmulLoop {
         others = qk512_max(others, constants.fill(quantization, 16 &* (column.block &+ n)))
       }
       column.isPlain = qk512_all_zero(others) != 0
-      var pixel = 0
-      if pointerStride == 0 {
-        if NB == 1, outputBytes == 1, column.isPlain {
-          pixel = isFlipped ? fours(column, isFlipped: true) : fours(column, isFlipped: false)
-        }
-        if NB > 1, outputBytes == 1, column.isPlain, rowGroups >= 4, rowCount &* rowGroups >= 16 {
-          var waiting = WaitingTile(sums: column.sums, output: output)
-          while pixelCount &- pixel >= LONG, NB < 4 || pixelCount &- pixel != 5 {
-            tile(column, pixel, &waiting, InlineArray<LONG, Void>(repeating: ()), nb)
-            pixel &+= LONG
-          }
-          finish(&waiting, column, nb)
-        }
-        if NB == 4, outputBytes == 1, pixelCount &- pixel == 5 {
-          tile(column, pixel, InlineArray<5, Void>(repeating: ()), nb)
-          pixel &+= 5
-        }
-        while pixelCount &- pixel >= MR {
-          tile(column, pixel, mr, nb)
-          pixel &+= MR
-        }
-        if MR > 2, pixelCount &- pixel >= 2 {
-          tile(column, pixel, InlineArray<2, Void>(repeating: ()), nb)
-          pixel &+= 2
-        }
-      }
-      while pixel < pixelCount {
-        tile(column, pixel, nb)
-        pixel &+= 1
-      }
+      column.output = output + column.block &* 16 &* outputBytes
+      source.begin()
+      var waiting = WaitingTile(sums: column.sums, output: output)
+      var line = 0
+      repeat {
+        source.load(line)
+        pixels(column, &waiting, long, mr, nb)
+        column.output += pixelCount &* outputStride
+        line &+= 1
+      } while line < source.lineCount
+      finish(&waiting, column, nb)
       column.block &+= NB
       column.channelCount &-= 16 &* NB
     }
     return column.block
   }
+
+  /// The pixels of a line.
+  @inline(__always)
+  private func pixels<let LONG: Int, let MR: Int, let NB: Int>(
+    _ column: Column, _ waiting: inout WaitingTile, _ long: InlineArray<LONG, Void>, _ mr: InlineArray<MR, Void>,
+    _ nb: InlineArray<NB, Void>
+  ) {
+    var pixel = 0
+    if pointerStride == 0 {
+      if NB == 1, outputBytes == 1, column.isPlain {
+        pixel = isFlipped ? fours(column, FlippedInput.self) : fours(column, PlainInput.self)
+      }
+      if NB > 1, outputBytes == 1, column.isPlain, rowGroups >= 4, rowCount &* rowGroups >= 16 {
+        while pixelCount &- pixel >= LONG, NB < 4 || pixelCount &- pixel != 5 {
+          tile(column, pixel, &waiting, long, nb)
+          pixel &+= LONG
+        }
+        // The other tiles may need its memory.
+        if pixel < pixelCount { finish(&waiting, column, nb) }
+      }
+      if NB == 4, outputBytes == 1, pixelCount &- pixel == 5 {
+        tile(column, pixel, InlineArray<5, Void>(repeating: ()), nb)
+        pixel &+= 5
+      }
+      while pixelCount &- pixel >= MR {
+        tile(column, pixel, mr, nb)
+        pixel &+= MR
+      }
+      if MR > 2, pixelCount &- pixel >= 2 {
+        tile(column, pixel, InlineArray<2, Void>(repeating: ()), nb)
+        pixel &+= 2
+      }
+    }
+    while pixel < pixelCount {
+      tile(column, pixel, nb)
+      pixel &+= 1
+    }
+  }
+}
+
+// What must be known when the inner loops are compiled is told by types: values do not reach functions that are not inlined.
+
+/// How four bytes of input come to all lanes, unsigned.
+private protocol TileInput {
+  static func lanes(_ x: UnsafePointer<Int8>, _ flip: __m512i) -> __m512i
+}
+
+private enum PlainInput: TileInput {
+  @inline(__always) static func lanes(_ x: UnsafePointer<Int8>, _ flip: __m512i) -> __m512i { qk512_flipped4(x, flip) }
+}
+
+private enum FlippedInput: TileInput {
+  @inline(__always) static func lanes(_ x: UnsafePointer<Int8>, _: __m512i) -> __m512i { qk512_broadcast4(x) }
 }
 
 /// The sums of one block for four pixels.
@@ -472,16 +534,13 @@ private struct FourSums {
   }
 
   @inline(__always)
-  mutating func add(_ x: UnsafePointer<Int8>, _ weights: __m512i, _ loop: MatmulLoop, isFlipped: Bool) {
-    a = qk512_dpbusd(a, Self.input(x, loop, isFlipped), weights)
-    b = qk512_dpbusd(b, Self.input(x + loop.pixelStride, loop, isFlipped), weights)
-    c = qk512_dpbusd(c, Self.input(x + 2 &* loop.pixelStride, loop, isFlipped), weights)
-    d = qk512_dpbusd(d, Self.input(x + 3 &* loop.pixelStride, loop, isFlipped), weights)
-  }
-
-  @inline(__always)
-  private static func input(_ x: UnsafePointer<Int8>, _ loop: MatmulLoop, _ isFlipped: Bool) -> __m512i {
-    isFlipped ? qk512_broadcast4(x) : qk512_flipped4(x, loop.flip)
+  mutating func add<Input: TileInput>(
+    _ x: UnsafePointer<Int8>, _ stride: Int, _ flip: __m512i, _ weights: __m512i, _: Input.Type
+  ) {
+    a = qk512_dpbusd(a, Input.lanes(x, flip), weights)
+    b = qk512_dpbusd(b, Input.lanes(x + stride, flip), weights)
+    c = qk512_dpbusd(c, Input.lanes(x + 2 &* stride, flip), weights)
+    d = qk512_dpbusd(d, Input.lanes(x + 3 &* stride, flip), weights)
   }
 }
 
@@ -489,26 +548,28 @@ extension MatmulLoop {
   /// As many pixels of a plain column of one block as fit in tiles of 12, 8 and 4; returns their number. Input that is
   /// flipped spares half of the instructions beside the dot products, of which one block leaves many.
   @inline(__always)
-  func fours(_ column: Column, isFlipped: Bool) -> Int {
+  func fours<Input: TileInput>(_ column: Column, _ input: Input.Type) -> Int {
     var pixel = 0
     while pixelCount &- pixel >= 12, pixelCount &- pixel != 16 {
-      fours(column, pixel, 3, isFlipped: isFlipped)
+      fours(column, pixel, InlineArray<3, Void>(repeating: ()), input)
       pixel &+= 12
     }
     while pixelCount &- pixel >= 8 {
-      fours(column, pixel, 2, isFlipped: isFlipped)
+      fours(column, pixel, InlineArray<2, Void>(repeating: ()), input)
       pixel &+= 8
     }
     if pixelCount &- pixel >= 4 {
-      fours(column, pixel, 1, isFlipped: isFlipped)
+      fours(column, pixel, InlineArray<1, Void>(repeating: ()), input)
       pixel &+= 4
     }
     return pixel
   }
 
-  /// Pixels `pixel ..< pixel + 4 * count`.
+  /// Pixels `pixel ..< pixel + 4 * COUNT`.
   @inline(__always)
-  private func fours(_ column: Column, _ pixel: Int, _ count: Int, isFlipped: Bool) {
+  private func fours<let COUNT: Int, Input: TileInput>(
+    _ column: Column, _ pixel: Int, _: InlineArray<COUNT, Void>, _ input: Input.Type
+  ) {
     let start = BlockConstants(column.constants).start
     var s = FourSums(start), t = FourSums(start), u = FourSums(start)
     var w = weights + column.block &* blockBytes
@@ -518,20 +579,20 @@ extension MatmulLoop {
       var left = rowGroups
       while left > 0 {
         let vector = qk512_load(w)
-        s.add(x, vector, self, isFlipped: isFlipped)
-        if count > 1 { t.add(x + 4 &* pixelStride, vector, self, isFlipped: isFlipped) }
-        if count > 2 { u.add(x + 8 &* pixelStride, vector, self, isFlipped: isFlipped) }
+        s.add(x, pixelStride, flip, vector, input)
+        if COUNT > 1 { t.add(x + 4 &* pixelStride, pixelStride, flip, vector, input) }
+        if COUNT > 2 { u.add(x + 8 &* pixelStride, pixelStride, flip, vector, input) }
         w += 64
         x += 4
         left &-= 1
       }
       row &+= 1
     }
-    let result = output + (pixel &* outputStride &+ column.block &* 16)
+    let result = column.output + pixel &* outputStride
     let one = InlineArray<1, Void>(repeating: ())
     finishQuad(s.a, s.b, s.c, s.d, column, result, one)
-    if count > 1 { finishQuad(t.a, t.b, t.c, t.d, column, result + 4 &* outputStride, one) }
-    if count > 2 { finishQuad(u.a, u.b, u.c, u.d, column, result + 8 &* outputStride, one) }
+    if COUNT > 1 { finishQuad(t.a, t.b, t.c, t.d, column, result + 4 &* outputStride, one) }
+    if COUNT > 2 { finishQuad(u.a, u.b, u.c, u.d, column, result + 8 &* outputStride, one) }
   }
 
   /// One pixel: a dense layer, as fast as its weights arrive. No constants are computed ahead, for they would serve once.
@@ -592,20 +653,76 @@ extension MatmulLoop {
 /// The whole primitive: matmul (one output byte) or matmul16 (two).
 @inline(__always)
 func matmul(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
-  // 6 registers of constants for each of 4 blocks, 20 registers of sums.
-  var buffer = InlineArray<44, __m512i>(repeating: qk512_any())
-  withUnsafeMutablePointer(to: &buffer) { buffer in
-    let memory = UnsafeMutableRawPointer(buffer)
-    let loop = MatmulLoop(args.pointee, outputBytes: outputBytes)
-    if loop.pixelCount == 1 {
-      loop.dense()
-      return
+  let loop = MatmulLoop(args.pointee, SingleLine(), outputBytes: outputBytes)
+  if loop.pixelCount == 1 { loop.dense() } else { loop.run() }
+}
+
+/// The whole primitive.
+func convolution(_ args: UnsafePointer<qk_convolution_args>) {
+  let args = args.pointee
+  var lines = ImageLines(args)
+  let product = qk_matmul_args(
+    rows: UnsafePointer(args.rows), pointerStride: 0, rowCount: args.kernelHeight,
+    rowGroups: (args.kernelWidth &* args.channelCount &+ 3) / 4, pixelStride: args.strideWidth &* args.channelCount,
+    pixelCount: args.outputWidth, flipped: args.ring == nil ? 0 : 1, weights: args.weights,
+    quantization: args.quantization, output: args.output, outputStride: args.outputChannelCount,
+    channelCount: args.outputChannelCount)
+  withUnsafeMutablePointer(to: &lines) {
+    MatmulLoop(product, OutputLines(lines: $0, lineCount: Int(args.outputHeight)), outputBytes: 1).run()
+  }
+}
+
+extension MatmulLoop {
+  /// 6 registers of constants for each of 4 blocks, 20 registers of sums.
+  fileprivate typealias Memory = InlineArray<44, __m512i>
+  fileprivate typealias One = InlineArray<1, Void>
+  fileprivate typealias Two = InlineArray<2, Void>
+  fileprivate typealias Four = InlineArray<4, Void>
+  fileprivate typealias Eight = InlineArray<8, Void>
+}
+
+extension MatmulLoop<SingleLine> {
+  @inline(__always)
+  fileprivate func run() {
+    var buffer = Memory(repeating: qk512_any())
+    withUnsafeMutablePointer(to: &buffer) { buffer in
+      let memory = UnsafeMutableRawPointer(buffer)
+      let end = (channelCount &+ 15) / 16
+      let four = Four(repeating: ()), eight = Eight(repeating: ())
+      var block = columns(memory, 0, end, four, four, four)
+      block = columns(memory, block, end, eight, four, Two(repeating: ()))
+      _ = columns(memory, block, end, eight, four, One(repeating: ()))
     }
-    let end = (loop.channelCount &+ 15) / 16
-    let one = InlineArray<1, Void>(repeating: ()), two = InlineArray<2, Void>(repeating: ())
-    let four = InlineArray<4, Void>(repeating: ()), eight = InlineArray<8, Void>(repeating: ())
-    var block = loop.columns(memory, 0, end, four, four, four)
-    block = loop.columns(memory, block, end, eight, four, two)
-    _ = loop.columns(memory, block, end, eight, four, one)
+  }
+}
+
+extension MatmulLoop<OutputLines> {
+  @inline(__always)
+  fileprivate func run() {
+    var buffer = Memory(repeating: qk512_any())
+    withUnsafeMutablePointer(to: &buffer) { buffer in
+      let memory = UnsafeMutableRawPointer(buffer)
+      let end = (channelCount &+ 15) / 16
+      let block = twos(memory, fours(memory, end), end)
+      if block < end { one(memory, block, end) }
+    }
+  }
+
+  // Functions of their own: in one that is too large the optimizer leaves arrays of registers in memory.
+
+  @inline(never)
+  private func fours(_ memory: UnsafeMutableRawPointer, _ end: Int) -> Int {
+    let four = Four(repeating: ())
+    return columns(memory, 0, end, four, four, four)
+  }
+
+  @inline(never)
+  private func twos(_ memory: UnsafeMutableRawPointer, _ block: Int, _ end: Int) -> Int {
+    columns(memory, block, end, Eight(repeating: ()), Four(repeating: ()), Two(repeating: ()))
+  }
+
+  @inline(never)
+  private func one(_ memory: UnsafeMutableRawPointer, _ block: Int, _ end: Int) {
+    _ = columns(memory, block, end, Eight(repeating: ()), Four(repeating: ()), One(repeating: ()))
   }
 }

@@ -99,7 +99,8 @@ static void free_channels(channels c) {
 static int set_clamp(qk_channel_quantization *q, int kind, int32_t lowest, int32_t highest) {
   q->outputZeroPoint = kind == 0 && next() % 2 ? lowest : kind == 1 ? highest : between(lowest, highest);
   /* Often the zero point, as under a rectifier. */
-  q->outputMin = kind == 2 ? between(lowest, 0) : kind == 0 && next() % 2 ? q->outputZeroPoint : lowest;
+  q->outputMin = kind == 2 ? between(lowest, 0) : lowest;
+  if (kind != 1 && q->outputZeroPoint <= 0 && next() % 2) q->outputMin = q->outputZeroPoint;
   q->outputMax = kind == 2 ? between(1, highest) : highest;
   return kind;
 }

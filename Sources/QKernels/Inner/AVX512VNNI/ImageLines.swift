@@ -45,30 +45,39 @@ struct ImageLines {
   @inline(never)
   mutating func load(_ line: Int) {
     let top = line &* Int(args.strideHeight) &- Int(args.padTop), height = Int(args.height)
-    let step = Int(args.dilationHeight)
+    let step = Int(args.dilationHeight), count = Int(args.kernelHeight)
+    let slotCount = Int(args.slotCount), slotBytes = Int(args.slotBytes)
     if let ring = args.ring {
-      let end = min(top &+ (Int(args.kernelHeight) &- 1) &* step &+ 1, height)
-      while min(top, height) &- base >= Int(args.slotCount) { base &+= Int(args.slotCount) }
-      for y in max(loaded, top)..<max(loaded, top, end) { copy(args.input + y &* rowBytes, slot(ring, y)) }
+      let end = min(top &+ (count &- 1) &* step &+ 1, height)
+      while min(top, height) &- base >= slotCount { base &+= slotCount }
+      var y = max(loaded, top)
+      while y < end {
+        copy(args.input + y &* rowBytes, ring + slot(y, base, slotCount) &* slotBytes)
+        y &+= 1
+      }
       loaded = max(loaded, end)
     }
-    for k in 0..<Int(args.kernelHeight) {
-      let y = top &+ k &* step
+    // Copies, for the compiler takes the pointers to be able to overwrite their own arguments.
+    let ring = args.ring, padding = args.padding, base = base, rowBytes = rowBytes
+    let input = args.input.unsafelyUnwrapped, rows = args.rows.unsafelyUnwrapped
+    var y = top
+    for k in 0..<count {
       if y < 0 || y >= height {
-        args.rows[k] = UnsafePointer(args.padding)
-      } else if let ring = args.ring {
-        args.rows[k] = UnsafePointer(slot(ring, y))
+        rows[k] = UnsafePointer(padding)
+      } else if let ring {
+        rows[k] = UnsafePointer(ring + slot(y, base, slotCount) &* slotBytes)
       } else {
-        args.rows[k] = args.input + y &* rowBytes
+        rows[k] = input + y &* rowBytes
       }
+      y &+= step
     }
   }
 
   /// The place of input row `y` in the ring. Rows in use span at most as many rows as there are slots.
   @inline(__always)
-  private func slot(_ ring: UnsafeMutablePointer<Int8>, _ y: Int) -> UnsafeMutablePointer<Int8> {
+  private func slot(_ y: Int, _ base: Int, _ slotCount: Int) -> Int {
     let index = y &- base
-    return ring + (index >= Int(args.slotCount) ? index &- Int(args.slotCount) : index) &* Int(args.slotBytes)
+    return index >= slotCount ? index &- slotCount : index
   }
 
   private func copy(_ row: UnsafePointer<Int8>, _ slot: UnsafeMutablePointer<Int8>) {

@@ -163,21 +163,17 @@ extension Conv2DRun<Int8> {
 extension Conv2DGeometry {
   /// Whether the whole image takes a product per output row, in rows of the input that lie as the weights do.
   fileprivate func isByLines(_ context: StepContext) -> Bool {
-    guard hasContiguousRows,
-      let layout = layout(
-        input: context.view.input(0).pointee, output: context.view.output(0).pointee, elementSize: 1)
-    else { return false }
-    return !isOneRun(layout, context)
+    let input = context.view.input(0).pointee, output = context.view.output(0).pointee
+    guard hasContiguousRows, let layout = layout(input: input, output: output, elementSize: 1) else { return false }
+    return !isOneRun(
+      layout, outputHeight: output.dimension(1), outputWidth: output.dimension(2), width: input.dimension(2))
   }
 
   /// Without padding, output rows whose windows follow at equal distances are one run.
   @inline(__always)
-  private func isOneRun(_ layout: WindowLayout, _ context: StepContext) -> Bool {
-    let output = context.view.output(0)
-    return !layout.usesRing && !layout.usesPaddingRow
-      && (output.pointee.dimension(1) == 1
-        || (window.strideHeight == 1
-          && output.pointee.dimension(2) &* Int(window.strideWidth) == context.view.input(0).pointee.dimension(2)))
+  private func isOneRun(_ layout: WindowLayout, outputHeight: Int, outputWidth: Int, width: Int) -> Bool {
+    !layout.usesRing && !layout.usesPaddingRow
+      && (outputHeight == 1 || (window.strideHeight == 1 && outputWidth &* Int(window.strideWidth) == width))
   }
 
   /// The layer by the primitive for whole images.
@@ -232,10 +228,10 @@ extension Conv2DGeometry {
     let groupWeightBytes = groupLanes &* 4 &* run.rowGroups &* run.rowCount
     let image = context.input(0, as: Element.self)
 
-    // Images that follow each other as the rows of one run do belong to it.
+    // Images that follow each other as the rows of a run do belong to it.
     var rowsPerRun = 1
     var imageCount = input.dimension(0)
-    if isOneRun(layout, context) {
+    if isOneRun(layout, outputHeight: outputHeight, outputWidth: outputWidth, width: input.dimension(2)) {
       rowsPerRun = outputHeight
       run.pixelCount = outputHeight &* outputWidth
       if run.pixelCount &* run.pixelStride == imageElements {

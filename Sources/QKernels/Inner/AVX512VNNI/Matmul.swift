@@ -158,33 +158,11 @@ private struct WaitingTile {
   }
 }
 
-/// Lines of pixels whose products use the same weights.
-private protocol LineSource {
-  var lineCount: Int { get }
-  /// Begins with the first line.
-  func begin()
-  /// Sets the row pointers of a line; called for all of them, in order.
-  func load(_ line: Int)
-}
-
-/// The pixels of a matrix product, whose row pointers are set.
-private struct SingleLine: LineSource {
-  @inline(__always) var lineCount: Int { 1 }
-  @inline(__always) func begin() {}
-  @inline(__always) func load(_: Int) {}
-}
-
-/// The rows of a convolution's output.
-private struct OutputLines: LineSource {
-  let lines: UnsafeMutablePointer<ImageLines>
-  let lineCount: Int
-  @inline(__always) func begin() { lines.pointee.begin() }
-  @inline(__always) func load(_ line: Int) { lines.pointee.load(line) }
-}
-
 /// The arguments of a call.
-private struct MatmulLoop<Source: LineSource> {
-  let source: Source
+private struct MatmulLoop {
+  /// Where the row pointers of the lines of a convolution come from; nil for a product, which is one line.
+  let image: UnsafeMutablePointer<ImageLines>?
+  let lineCount: Int
   let rows: UnsafePointer<UnsafePointer<Int8>?>
   let pointerStride: Int
   let rowCount: Int
@@ -205,8 +183,10 @@ private struct MatmulLoop<Source: LineSource> {
   /// 1 or 2.
   let outputBytes: Int
 
-  @inline(__always) init(_ args: qk_matmul_args, _ source: Source, outputBytes: Int) {
-    self.source = source
+  @inline(__always)
+  init(_ args: qk_matmul_args, outputBytes: Int, image: UnsafeMutablePointer<ImageLines>? = nil, lineCount: Int = 1) {
+    self.image = image
+    self.lineCount = lineCount
     rows = args.rows
     pointerStride = Int(args.pointerStride)
     rowCount = Int(args.rowCount)
@@ -534,15 +514,15 @@ private struct MatmulLoop<Source: LineSource> {
     for n in 0..<NB {
       Law.fill(column.constants + n &* constantByteCount, quantization, 16 &* (column.block &+ n))
     }
-    source.begin()
+    image?.pointee.begin()
     var waiting = WaitingTile(sums: column.sums, output: output)
     var line = 0
     repeat {
-      source.load(line)
+      image?.pointee.load(line)
       pixels(column, &waiting, long, mr, nb, law)
       column.output += pixelCount &* outputStride
       line &+= 1
-    } while line < source.lineCount
+    } while line < lineCount
     finish(&waiting, column, nb, law)
   }
 
@@ -733,7 +713,7 @@ extension MatmulLoop {
 /// The whole primitive: matmul (one output byte) or matmul16 (two).
 @inline(__always)
 func matmul(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
-  let loop = MatmulLoop(args.pointee, SingleLine(), outputBytes: outputBytes)
+  let loop = MatmulLoop(args.pointee, outputBytes: outputBytes)
   if loop.pixelCount == 1 { loop.dense() } else { loop.run() }
 }
 
@@ -748,7 +728,7 @@ func convolution(_ args: UnsafePointer<qk_convolution_args>) {
     quantization: args.quantization, output: args.output, outputStride: args.outputChannelCount,
     channelCount: args.outputChannelCount)
   withUnsafeMutablePointer(to: &lines) {
-    MatmulLoop(product, OutputLines(lines: $0, lineCount: Int(args.outputHeight)), outputBytes: 1).run()
+    MatmulLoop(product, outputBytes: 1, image: $0, lineCount: Int(args.outputHeight)).run()
   }
 }
 

@@ -226,6 +226,80 @@ static void check_depthwise3x3(int32_t height, int32_t width, int32_t count, int
 }
 #endif
 
+#ifdef HAS_WINOGRAD3X3
+/* G w G' of a convolution's weights [outputs][3][3][count], in the order of the primitive. */
+static int16_t *winograd_weights(const int8_t *w, int32_t count, int32_t outputs) {
+  static const int32_t G[6][3] = {{6, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}};
+  int16_t *u = allocate((size_t)(outputs + 15) / 16 * 16 * count * 36 * 2);
+  for (int32_t o = 0; o < outputs; o++)
+    for (int32_t c = 0; c < count; c++)
+      for (int32_t i = 0; i < 6; i++)
+        for (int32_t j = 0; j < 6; j++) {
+          int32_t sum = 0;
+          for (int32_t t = 0; t < 9; t++) sum += G[i][t / 3] * G[j][t % 3] * w[((size_t)o * 9 + t) * count + c];
+          u[(((size_t)(o / 16 * 6 + j) * (count / 2) + c / 2) * 6 + i) * 32 + o % 16 * 2 + c % 2] = (int16_t)sum;
+        }
+  return u;
+}
+
+static void check_winograd3x3(int32_t height, int32_t width, int32_t count, int32_t outputs, int kind) {
+  int32_t padded = (outputs + 15) / 16 * 16, padTop = between(0, 2), padLeft = between(0, 2);
+  int32_t outputHeight = height + padTop + between(0, 2) - 2, outputWidth = width + padLeft + between(0, 2) - 2;
+  if (outputHeight < 1 || outputWidth < 1) return;
+  int8_t *w = bytes((size_t)outputs * 9 * count, kind == 1, -127), *x = bytes((size_t)height * width * count, kind == 1, -128);
+  int8_t *packed = allocate((size_t)padded * 9 * count);
+  channels c = make_channels(padded, outputs, kind);
+  for (int32_t o = 0; o < outputs; o++) {
+    int32_t magnitude = 0;
+    for (int32_t i = 0; i < 9 * count; i++) {
+      int8_t weight = w[o * 9 * count + i];
+      packed[(((size_t)(o / 16) * 9 * (count / 4)) + i / 4) * 64 + o % 16 * 4 + i % 4] = weight;
+      magnitude += weight < 0 ? -weight : weight;
+    }
+    /* The primitive's domain, up to its ends. */
+    if (kind == 1) c.bias[o] = ((1 << 25) - 1 - 128 * magnitude) * (next() % 2 ? 1 : -1);
+    if (c.multiplier[o] && c.shift[o] >= 0) c.shift[o] = -1;
+  }
+  int16_t *u = winograd_weights(w, count, outputs);
+  int32_t zero = kind == 1 ? -128 : between(-128, 127), pixels = outputHeight * outputWidth;
+  int8_t *padding = allocate((size_t)count);
+  memset(padding, zero, (size_t)count);
+  const int8_t **pointers = allocate(sizeof(void *) * pixels * 9);
+  for (int32_t i = 0; i < pixels * 9; i++) {
+    int32_t row = i / 9 / outputWidth - padTop + i % 9 / 3, column = i / 9 % outputWidth - padLeft + i % 3;
+    int inside = row >= 0 && row < height && column >= 0 && column < width;
+    pointers[i] = inside ? x + ((size_t)row * width + column) * count : padding;
+  }
+  size_t size = (size_t)pixels * outputs, scratchSize = QK_WINOGRAD3X3_SCRATCH(count, outputs);
+  int8_t *expected = guarded(size), *actual = guarded(size), *scratch = allocate(scratchSize);
+  memset(scratch, 0x5A, scratchSize + SLACK);
+  qk_channel_quantization q = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0};
+  set_clamp(&q, kind, -128, 127);
+  qk_matmul_args a = {.rows = pointers, .pointerStride = 9, .rowCount = 9, .rowGroups = count / 4, .pixelCount = pixels,
+                      .weights = packed, .quantization = q, .output = expected + GUARD, .outputStride = outputs,
+                      .channelCount = outputs};
+  qk_winograd3x3_args b = {.input = x, .height = height, .width = width, .channelCount = count, .padTop = padTop,
+                           .padLeft = padLeft, .outputHeight = outputHeight, .outputWidth = outputWidth,
+                           .inputZeroPoint = zero, .weights = u, .quantization = q, .output = actual + GUARD,
+                           .outputChannelCount = outputs, .scratch = scratch};
+  qk_scalar_matmul(&a);
+  PRIMITIVE(SET_NAME, winograd3x3)(&b);
+  char what[200];
+  snprintf(what, sizeof what, "winograd3x3 %dx%d channels %d to %d padding %d %d kind %d", height, width, count, outputs,
+           padTop, padLeft, kind);
+  compare(what, expected, actual, size);
+  checks++;
+  for (size_t i = scratchSize; i < scratchSize + SLACK; i++)
+    if (scratch[i] != 0x5A) {
+      failures++;
+      printf("FAIL %s: scratch written beyond its end\n", what);
+      break;
+    }
+  free(w), free(x), free(packed), free(u), free(padding), free(pointers), free(expected), free(actual), free(scratch);
+  free_channels(c);
+}
+#endif
+
 static void check_elementwise(int32_t count, int kind) {
   int8_t *x = bytes((size_t)count, kind == 1, -128), *y = bytes((size_t)count, kind == 1, -128);
   int8_t *expected = guarded((size_t)count), *actual = guarded((size_t)count);
@@ -491,6 +565,30 @@ static void bench_depthwise3x3(int32_t size, int32_t width, int32_t count, int32
 }
 #endif
 
+#ifdef HAS_WINOGRAD3X3
+static void bench_winograd3x3(int32_t size, int32_t count) {
+  int8_t *w = bytes((size_t)count * 9 * count, 0, -127), *x = bytes((size_t)size * size * count, 0, -128);
+  int16_t *u = winograd_weights(w, count, count);
+  channels c = make_channels(count, count, 0);
+  int8_t *output = guarded((size_t)size * size * count);
+  qk_winograd3x3_args a = {.input = x, .height = size, .width = size, .channelCount = count, .padTop = 1, .padLeft = 1,
+                           .outputHeight = size, .outputWidth = size, .inputZeroPoint = -128, .weights = u,
+                           .quantization = {c.bias, c.sums, c.multiplier, c.shift, -128, -128, 127},
+                           .output = output + GUARD, .outputChannelCount = count,
+                           .scratch = allocate(QK_WINOGRAD3X3_SCRATCH(count, count))};
+  double macs = 9.0 * size * size * count * count, best = 1e18;
+  int repeats = (int)(3e6 / macs) + 1;
+  for (int t = 0; t < 400; t++) {
+    double start = now();
+    for (int i = 0; i < repeats; i++) PRIMITIVE(SET_NAME, winograd3x3)(&a);
+    double time = (now() - start) / repeats;
+    if (time < best) best = time;
+  }
+  printf("winograd3x3 %dx%dx%d %10.1f ns %8.1f GMAC/s\n", size, size, count, best, macs / best);
+  free(w), free(x), free(u), free(output), free(a.scratch), free_channels(c);
+}
+#endif
+
 static void bench_add(int32_t count) {
   int8_t *x = bytes((size_t)count, 0, -128), *y = bytes((size_t)count, 0, -128), *output = guarded((size_t)count);
   qk_add_args a = {.a = x, .b = y, .aStep = 1, .bStep = 1, .count = count, .leftShift = 20, .aZeroPoint = 3,
@@ -523,6 +621,10 @@ int main(int argc, char **argv) {
       for (int32_t count = 1; count <= 200; count += count < 9 ? 1 : count < 72 ? between(1, 7) : between(1, 50))
         check_depthwise3x3(between(1, 9), sizes[i] < 40 ? sizes[i] : 5, count, between(1, 3), between(1, 3), kind);
 #endif
+#ifdef HAS_WINOGRAD3X3
+      for (int32_t count = 16; count <= 112; count += 16 * between(1, 2))
+        check_winograd3x3(between(1, 13), sizes[i] < 40 ? sizes[i] : 12, count, sizes[i], kind);
+#endif
       check_elementwise(sizes[i], kind);
 #ifdef HAS_LSTM_CELL
       for (int round = 0; round < 20; round++) check_lstm_cell(sizes[i], kind);
@@ -550,6 +652,12 @@ int main(int argc, char **argv) {
     bench_matmul("dense 128->640", 1, 32, 1, 128, 640);
     bench_matmul("dense 128->8", 1, 32, 1, 128, 8);
     bench_matmul("dense 8->128", 1, 2, 1, 8, 128);
+#ifdef HAS_WINOGRAD3X3
+    bench_winograd3x3(32, 16);
+    bench_winograd3x3(16, 32);
+    bench_winograd3x3(8, 64);
+    bench_winograd3x3(56, 64);
+#endif
     bench_add(16384);
     bench_average(125, 64);
     bench_average(9, 256);

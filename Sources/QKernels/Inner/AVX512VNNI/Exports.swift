@@ -24,3 +24,6 @@ import QKernelsIntrinsics
 @implementation @c public func qk_avx512vnni_max_pool(_ args: UnsafePointer<qk_pool_args>!) { maxPool(args) }
 @implementation @c public func qk_avx512vnni_average_pool(_ args: UnsafePointer<qk_pool_args>!) { averagePool(args) }
 @implementation @c public func qk_avx512vnni_window_sum(_ args: UnsafePointer<qk_pool_args>!) { windowSum(args) }
+@implementation @c public func qk_avx512vnni_winograd3x3(_ args: UnsafePointer<qk_winograd3x3_args>!) {
+  winograd3x3(args)
+}

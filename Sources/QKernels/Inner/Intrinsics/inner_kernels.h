@@ -85,6 +85,31 @@ typedef struct {
   int8_t *output; /* [outputHeight][outputWidth][channelCount] */
 } qk_depthwise3x3_args;
 
+/* winograd3x3: a whole image under a window of 3 x 3 with strides and dilation of 1. The values are those of matmul for the
+ * same convolution, computed by Winograd's minimal filtering F(4x4, 3x3): a tile of 4 x 4 outputs takes 36 products per
+ * pair of channels instead of 144. It is exact: all is integer, and what wraps at 32 bits comes back, because
+ * |acc| < 2^25 for every channel. Every scale shifts right (shift < 0) or has multiplier 0. An optional primitive.
+ *   weights: G w G' for each input and output channel, int16; G = [6 0 0; 1 1 1; 1 -1 1; 1 2 4; 1 -2 4; 0 0 6]; element
+ *            (i, j) of output channel o and input channel c at [o / 16][j][c / 2][i][o % 16][c % 2]
+ *   scratch: QK_WINOGRAD3X3_SCRATCH(channelCount, outputChannelCount) bytes, aligned to 64 bytes */
+typedef struct {
+  const int8_t *input; /* [height][width][channelCount] */
+  int32_t height, width;
+  int32_t channelCount; /* a multiple of 16 */
+  int32_t padTop, padLeft;
+  int32_t outputHeight, outputWidth;
+  int32_t inputZeroPoint;
+  const int16_t *weights;
+  qk_channel_quantization quantization;
+  int8_t *output; /* [outputHeight][outputWidth][outputChannelCount] */
+  int32_t outputChannelCount;
+  void *scratch;
+} qk_winograd3x3_args;
+
+/* Two groups of sums, the constants of the channel blocks, transformed columns, four transformed tiles, a pixel of padding. */
+#define QK_WINOGRAD3X3_SCRATCH(channels, outputs) \
+  (2 * 6144 + ((size_t)(outputs) + 15) / 16 * 512 + 3456 + (size_t)(channels) * (288 + 1))
+
 /* add: count elements of a + b, each input rescaled to a common scale first; a step of 0 repeats one element.
  * A subtraction has a negative bMultiplier: b is requantized with its magnitude, then subtracted (a negative factor would
  * round exact halves the other way). */
@@ -168,6 +193,7 @@ typedef struct {
   /* Null where the set has none. */
   void (*depthwise3x3)(const qk_depthwise3x3_args *);
   void (*lstm_cell)(const qk_lstm_cell_args *);
+  void (*winograd3x3)(const qk_winograd3x3_args *);
   /* Whether matmul gains from rows that are flipped where they are copied (qk_matmul_args.flipped). */
   int32_t asks_for_flipped_rows;
 } qk_inner_table;
@@ -187,7 +213,7 @@ typedef struct {
     qk_inner_table table = {qk_##set##_matmul,    qk_##set##_matmul16, qk_##set##_depthwise,    \
                             qk_##set##_add,       qk_##set##_mul,      qk_##set##_lookup,       \
                             qk_##set##_max_pool,  qk_##set##_average_pool, qk_##set##_window_sum, \
-                            0, 0, 0};                        \
+                            0, 0, 0, 0};                     \
     return table;                                            \
   }
 
@@ -196,6 +222,7 @@ QK_DECLARE_INNER_SET(scalar)
 QK_DECLARE_INNER_SET(avx512vnni)
 void qk_avx512vnni_depthwise3x3(const qk_depthwise3x3_args *args);
 void qk_avx512vnni_lstm_cell(const qk_lstm_cell_args *args);
+void qk_avx512vnni_winograd3x3(const qk_winograd3x3_args *args);
 QK_DECLARE_INNER_SET(avxvnni)
 QK_DECLARE_INNER_SET(avx2)
 QK_DECLARE_INNER_SET(sse)

@@ -213,6 +213,22 @@ QK_INLINE int qk512_any_clear(__m512i a, __m512i b, __m512i c, __m512i d, __m512
   return (ab | _mm512_testn_epi32_mask(c, mask) | _mm512_testn_epi32_mask(d, mask)) != 0;
 }
 QK_INLINE __m512i qk512_or(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
+/* acc + the dot products of the pair of int16 at p with each pair of w; the compiler keeps it where it stands. */
+QK_INLINE __m512i qk512_dpwssd_pair_here(__m512i acc, const void *p, __m512i w) {
+  __asm__ volatile("vpdpwssd %1%{1to16%}, %2, %0" : "+v"(acc) : "m"(*(const int32_t *)p), "v"(w));
+  return acc;
+}
+QK_INLINE __m512i qk512_shift_left_by2(__m512i a) { return _mm512_slli_epi32(a, 2); }
+/* c subtracted from the lanes of a that are negative. */
+QK_INLINE __m512i qk512_sub_where_negative(__m512i a, __m512i c) {
+  return _mm512_mask_sub_epi32(a, _mm512_movepi32_mask(a), a, c);
+}
+/* 16 words of 16 bits. */
+QK_INLINE __m256i qk256_set1_16(int16_t x) { return _mm256_set1_epi16(x); }
+QK_INLINE __m256i qk256_widen8(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+QK_INLINE __m256i qk256_add16(__m256i a, __m256i b) { return _mm256_add_epi16(a, b); }
+QK_INLINE __m256i qk256_sub16(__m256i a, __m256i b) { return _mm256_sub_epi16(a, b); }
+QK_INLINE __m256i qk256_shift_left16_by2(__m256i a) { return _mm256_slli_epi16(a, 2); }
 #endif
 #if defined(__AVX2__) && !defined(__AVX512F__)
 QK_INLINE __m256i qk256_set1(int32_t x) { return _mm256_set1_epi32(x); }

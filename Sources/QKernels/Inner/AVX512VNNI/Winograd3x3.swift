@@ -1,0 +1,362 @@
+import QKernelsIntrinsics
+
+// The winograd3x3 primitive of this set, tile group by tile group: the inputs of four tiles are transformed to int16, the 36
+// products of every channel block are taken over the input channels by vpdpwssd, six at a time so that the transformation
+// of their sums begins in registers, and the rows of outputs are finished between the products of the next channel block,
+// which leave half of the processor idle.
+
+/// A column of six values per lane, in 16 bits, multiplied by
+/// [4 0 -5 0 1 0; 0 -4 -4 1 1 0; 0 4 -4 -1 1 0; 0 -2 -1 2 1 0; 0 2 -1 -2 1 0; 0 4 0 -5 0 1].
+private struct TransformedInput {
+  let v0: __m256i, v1: __m256i, v2: __m256i, v3: __m256i, v4: __m256i, v5: __m256i
+
+  @inline(__always)
+  init(_ d0: __m256i, _ d1: __m256i, _ d2: __m256i, _ d3: __m256i, _ d4: __m256i, _ d5: __m256i) {
+    let even = qk256_sub16(d4, qk256_shift_left16_by2(d2)), odd = qk256_sub16(d3, qk256_shift_left16_by2(d1))
+    v1 = qk256_add16(even, odd)
+    v2 = qk256_sub16(even, odd)
+    let d42 = qk256_sub16(d4, d2), d31 = qk256_sub16(d3, d1)
+    let twice = qk256_add16(d31, d31)
+    v3 = qk256_add16(d42, twice)
+    v4 = qk256_sub16(d42, twice)
+    v0 = qk256_add16(qk256_shift_left16_by2(qk256_sub16(d0, d2)), d42)
+    v5 = qk256_sub16(qk256_sub16(d5, d3), qk256_add16(twice, twice))
+  }
+
+  /// Stores the six vectors `stride` bytes apart.
+  @inline(__always) func store(_ p: UnsafeMutableRawPointer, _ stride: Int) {
+    qk256_store(p, v0)
+    qk256_store(p + stride, v1)
+    qk256_store(p + 2 &* stride, v2)
+    qk256_store(p + 3 &* stride, v3)
+    qk256_store(p + 4 &* stride, v4)
+    qk256_store(p + 5 &* stride, v5)
+  }
+}
+
+/// Six sums per lane multiplied by [1 -4 -4 1 1 0; 0 -2 2 1 -1 0; 0 -1 -1 1 1 0; 0 -1 1 2 -2 1]: 24, 12, 6 and 6 times the
+/// outputs of a column or row.
+private struct TransformedSums {
+  let v0: __m512i, v1: __m512i, v2: __m512i, v3: __m512i
+
+  @inline(__always)
+  init(_ m0: __m512i, _ m1: __m512i, _ m2: __m512i, _ m3: __m512i, _ m4: __m512i, _ m5: __m512i) {
+    let s12 = qk512_add(m1, m2), d12 = qk512_sub(m1, m2), s34 = qk512_add(m3, m4), d34 = qk512_sub(m3, m4)
+    v0 = qk512_sub(qk512_add(m0, s34), qk512_shift_left_by2(s12))
+    v1 = qk512_sub(d34, qk512_add(d12, d12))
+    v2 = qk512_sub(s34, s12)
+    v3 = qk512_add(qk512_sub(m5, d12), qk512_add(d34, d34))
+  }
+}
+
+/// The constants of a channel block in memory.
+private struct BlockConstants {
+  static var byteCount: Int { 512 }
+  let memory: UnsafeMutableRawPointer
+
+  @inline(__always) init(_ memory: UnsafeMutableRawPointer) { self.memory = memory }
+
+  /// The start value of the products (1, 1): 36 times the bias comes out as 576, 288, ... times the bias everywhere.
+  @inline(__always) var start: __m512i { qk512_load(memory) }
+  @inline(__always) var multiplier: __m512i { qk512_load(memory + 64) }
+  @inline(__always) var multiplierOdd: __m512i { qk512_load(memory + 128) }
+  /// The right shift of sums that carry the factor 2^k, k in 2...6, to twice the output.
+  @inline(__always) func right(_ k: Int) -> __m512i { qk512_load(memory + (192 &+ 64 &* (k &- 2))) }
+
+  /// Fills the memory for channels `channel ..< channel + 16`.
+  @inline(__always) func fill(_ q: qk_channel_quantization, _ channel: Int) {
+    qk512_store(memory, qk512_mul(qk512_load(q.bias + channel), qk512_set1(36)))
+    let multiplier = qk512_load(q.multiplier + channel)
+    qk512_store(memory + 64, multiplier)
+    qk512_store(memory + 128, qk512_odd(multiplier))
+    // Channels of multiplier 0 may have any shift.
+    let shift = qk512_min(qk512_load(q.shift + channel), qk512_set1(-1))
+    var k: Int32 = 2
+    while k <= 6 {
+      qk512_store(memory + (192 &+ 64 &* Int(k &- 2)), qk512_sub(qk512_set1(k &- 2), shift))
+      k &+= 1
+    }
+  }
+
+  /// Twice the output, rounded down, before zero point and clamp, of sums that carry the factor 9 · 2^k.
+  ///
+  /// The product with the inverse of 9 modulo 2^32 leaves x = 2^k · r. The high multiply (r · m + 2^30) >> 31 is
+  /// (q + 2^(k − 2)) >> (k − 1) with q = x · m >> 32. The divide by 2^e takes 1 off negative values, here 2^(k − 1).
+  @inline(__always) func doubleScaled(_ sums: __m512i, _ k: Int) -> __m512i {
+    let x = qk512_mul(sums, qk512_set1(0x38E3_8E39))
+    let q = qk512_join_upper(
+      qk512_mul_even(x, multiplier), qk512_mul_even(qk512_odd(x), multiplierOdd))
+    let less = qk512_sub_where_negative(q, qk512_set1(1 &<< Int32(truncatingIfNeeded: k &- 1)))
+    return qk512_shift_right_each(qk512_add(less, qk512_set1(1 &<< Int32(truncatingIfNeeded: k &- 2))), right(k))
+  }
+}
+
+/// The sums of one channel block for four tiles.
+private struct FourSums {
+  var a: __m512i, b: __m512i, c: __m512i, d: __m512i
+
+  @inline(__always) init(_ start: __m512i) {
+    a = start
+    b = start
+    c = start
+    d = start
+  }
+
+  /// Adds the products of a pair of channels of the four tiles, which lie 32 bytes apart.
+  @inline(__always) mutating func add(_ x: UnsafeRawPointer, _ weights: UnsafeRawPointer) {
+    let w = qk512_load(weights)
+    a = qk512_dpwssd_pair_here(a, x, w)
+    b = qk512_dpwssd_pair_here(b, x + 32, w)
+    c = qk512_dpwssd_pair_here(c, x + 64, w)
+    d = qk512_dpwssd_pair_here(d, x + 96, w)
+  }
+}
+
+/// Four tiles of one channel block whose outputs wait: their sums [tile][output row][6][16] and the next row to finish.
+private struct WaitingTiles {
+  var sums: UnsafeMutableRawPointer
+  var firstTile = 0
+  var block = 0
+  /// Rows of outputs, 4 to a tile; 16 when all are finished.
+  var next = 16
+}
+
+/// One call.
+private struct Winograd3x3 {
+  let input: UnsafePointer<Int8>
+  let height: Int
+  let width: Int
+  let channelCount: Int
+  let padTop: Int
+  let padLeft: Int
+  let outputHeight: Int
+  let outputWidth: Int
+  let zeroPoint: Int32
+  let weights: UnsafeRawPointer
+  let quantization: qk_channel_quantization
+  let output: UnsafeMutablePointer<Int8>
+  let outputChannelCount: Int
+  let tilesPerRow: Int
+  let tileCount: Int
+
+  /// Transformed input of four tiles: [6 columns][channelCount / 16][6 rows][4 tiles][16] int16.
+  let tiles: UnsafeMutableRawPointer
+  /// Columns of a tile row, transformed: [18][6][16] int16.
+  let columns: UnsafeMutableRawPointer
+  /// A pixel of zero points.
+  let padding: UnsafeMutablePointer<Int8>
+  let sums: UnsafeMutableRawPointer
+  let constants: UnsafeMutableRawPointer
+
+  init(_ args: qk_winograd3x3_args) {
+    input = args.input
+    height = Int(args.height)
+    width = Int(args.width)
+    channelCount = Int(args.channelCount)
+    padTop = Int(args.padTop)
+    padLeft = Int(args.padLeft)
+    outputHeight = Int(args.outputHeight)
+    outputWidth = Int(args.outputWidth)
+    zeroPoint = args.inputZeroPoint
+    weights = UnsafeRawPointer(args.weights)
+    quantization = args.quantization
+    output = args.output
+    outputChannelCount = Int(args.outputChannelCount)
+    tilesPerRow = (outputWidth &+ 3) / 4
+    tileCount = tilesPerRow &* ((outputHeight &+ 3) / 4)
+    sums = args.scratch
+    constants = sums + 2 &* 6144
+    columns = constants + (outputChannelCount &+ 15) / 16 &* BlockConstants.byteCount
+    tiles = columns + 3456
+    padding = (tiles + 288 &* channelCount).assumingMemoryBound(to: Int8.self)
+  }
+
+  func run() {
+    for channel in 0..<channelCount { padding[channel] = Int8(truncatingIfNeeded: zeroPoint) }
+    let blocks = (outputChannelCount &+ 15) / 16
+    for block in 0..<blocks {
+      BlockConstants(constants + block &* BlockConstants.byteCount).fill(quantization, 16 &* block)
+    }
+    var waiting = WaitingTiles(sums: sums)
+    var first = 0
+    while first < tileCount {
+      transformInput(first)
+      for block in 0..<blocks { multiply(first, block, &waiting) }
+      first &+= 4
+    }
+    finish(&waiting, through: 16)
+  }
+
+  /// Transforms the input of tiles `first ..< first + 4`, as far as there are any.
+  @inline(__always)
+  func transformInput(_ first: Int) {
+    let end = min(first &+ 4, tileCount)
+    var tile = first
+    while tile < end {
+      // Tiles that lie side by side share columns.
+      let tileRow = tile / tilesPerRow
+      let tileColumn = tile &- tileRow &* tilesPerRow
+      let count = min(end &- tile, tilesPerRow &- tileColumn)
+      for block in 0..<(channelCount / 16) {
+        transformColumns(4 &* tileRow &- padTop, 4 &* tileColumn &- padLeft, 4 &* count &+ 2, block)
+        for index in 0..<count { transformRows(index, tile &- first &+ index, block) }
+      }
+      tile &+= count
+    }
+  }
+
+  /// Row `y` of the input, or the pixel of zero points with a step of 0.
+  @inline(__always)
+  private func row(_ y: Int) -> (start: UnsafePointer<Int8>, step: Int) {
+    y >= 0 && y < height ? (input + y &* width &* channelCount, channelCount) : (UnsafePointer(padding), 0)
+  }
+
+  /// Transforms columns `left ..< left + count` of the input, rows `top ..< top + 6`, 16 channels.
+  private func transformColumns(_ top: Int, _ left: Int, _ count: Int, _ block: Int) {
+    let r0 = row(top), r1 = row(top &+ 1), r2 = row(top &+ 2), r3 = row(top &+ 3), r4 = row(top &+ 4)
+    let r5 = row(top &+ 5)
+    let channel = 16 &* block
+    var place = columns
+    for x in left..<(left &+ count) {
+      let column =
+        if x >= 0, x < width {
+          TransformedInput(
+            qk256_widen8(r0.start + (x &* r0.step &+ channel)), qk256_widen8(r1.start + (x &* r1.step &+ channel)),
+            qk256_widen8(r2.start + (x &* r2.step &+ channel)), qk256_widen8(r3.start + (x &* r3.step &+ channel)),
+            qk256_widen8(r4.start + (x &* r4.step &+ channel)), qk256_widen8(r5.start + (x &* r5.step &+ channel)))
+        } else {
+          TransformedInput(repeating: qk256_set1_16(Int16(truncatingIfNeeded: zeroPoint)))
+        }
+      column.store(place, 32)
+      place += 192
+    }
+  }
+
+  /// Transforms the rows of the tile that begins at column `4 * index` of the columns, and stores it as tile `tile` of four.
+  @inline(__always)
+  private func transformRows(_ index: Int, _ tile: Int, _ block: Int) {
+    let source = columns + index &* 768
+    let place = tiles + (block &* 768 &+ tile &* 32)
+    for row in 0..<6 {
+      let p = source + 32 &* row
+      TransformedInput(
+        qk256_load(p), qk256_load(p + 192), qk256_load(p + 384), qk256_load(p + 576), qk256_load(p + 768),
+        qk256_load(p + 960)
+      ).store(place + 128 &* row, 48 &* channelCount)
+    }
+  }
+
+  /// The products of four tiles with one channel block; finishes the tiles that wait and leaves these waiting.
+  @inline(__always)
+  func multiply(_ first: Int, _ block: Int, _ waiting: inout WaitingTiles) {
+    let place = waiting.sums == sums ? sums + 6144 : sums
+    let start = BlockConstants(constants + block &* BlockConstants.byteCount).start
+    var w = weights + block &* 1152 &* channelCount
+    var x = UnsafeRawPointer(tiles)
+    for column in 0..<6 {
+      multiply(&x, &w, column == 1 ? start : qk512_zero(), place + 64 &* column)
+      finish(&waiting, through: min(3 &* column &+ 3, 16))
+    }
+    waiting = WaitingTiles(sums: place, firstTile: first, block: block, next: 0)
+  }
+
+  /// The products of column `column` of four tiles with one channel block, transformed along the columns.
+  @inline(never)
+  private func multiply(
+    _ x: inout UnsafeRawPointer, _ w: inout UnsafeRawPointer, _ start: __m512i, _ place: UnsafeMutableRawPointer
+  ) {
+    var s0 = FourSums(qk512_zero()), s1 = FourSums(start), s2 = FourSums(qk512_zero()), s3 = FourSums(qk512_zero())
+    var s4 = FourSums(qk512_zero()), s5 = FourSums(qk512_zero())
+    var block = 0
+    while block < channelCount {
+      let end = x + 32
+      while x < end {
+        s0.add(x, w)
+        s1.add(x + 128, w + 64)
+        s2.add(x + 256, w + 128)
+        s3.add(x + 384, w + 192)
+        s4.add(x + 512, w + 256)
+        s5.add(x + 640, w + 320)
+        x += 4
+        w += 384
+      }
+      x += 736
+      block &+= 16
+    }
+    store(TransformedSums(s0.a, s1.a, s2.a, s3.a, s4.a, s5.a), place)
+    store(TransformedSums(s0.b, s1.b, s2.b, s3.b, s4.b, s5.b), place + 1536)
+    store(TransformedSums(s0.c, s1.c, s2.c, s3.c, s4.c, s5.c), place + 3072)
+    store(TransformedSums(s0.d, s1.d, s2.d, s3.d, s4.d, s5.d), place + 4608)
+  }
+
+  @inline(__always)
+  private func store(_ sums: TransformedSums, _ place: UnsafeMutableRawPointer) {
+    qk512_store(place, sums.v0)
+    qk512_store(place + 384, sums.v1)
+    qk512_store(place + 768, sums.v2)
+    qk512_store(place + 1152, sums.v3)
+  }
+
+  /// Finishes the rows before `end` of the tiles that wait.
+  @inline(__always)
+  func finish(_ waiting: inout WaitingTiles, through end: Int) {
+    while waiting.next < end {
+      finishRow(waiting)
+      waiting.next &+= 1
+    }
+  }
+
+  /// The outputs of one row of one tile.
+  @inline(never)
+  private func finishRow(_ waiting: WaitingTiles) {
+    let tile = waiting.firstTile &+ waiting.next / 4
+    let row = waiting.next % 4
+    let tileRow = tile / tilesPerRow
+    let y = 4 &* tileRow &+ row, x = 4 &* (tile &- tileRow &* tilesPerRow)
+    if tile >= tileCount || y >= outputHeight { return }
+    let constants = BlockConstants(constants + waiting.block &* BlockConstants.byteCount)
+    let p = waiting.sums + waiting.next &* 384
+    let sums = TransformedSums(
+      qk512_load(p), qk512_load(p + 64), qk512_load(p + 128), qk512_load(p + 192), qk512_load(p + 256),
+      qk512_load(p + 320))
+    switch row {
+    case 0: store(sums, constants, 3, x, y, waiting.block)
+    case 1: store(sums, constants, 2, x, y, waiting.block)
+    default: store(sums, constants, 1, x, y, waiting.block)
+    }
+  }
+
+  /// Requantizes a row of four pixels whose sums carry the factor 9 · 2^(k + 3), 2, 1, 1 and stores it.
+  @inline(__always)
+  private func store(_ sums: TransformedSums, _ constants: BlockConstants, _ k: Int, _ x: Int, _ y: Int, _ block: Int) {
+    // Saturation at 16 bits, here and below, cuts off what is beyond every int8 clamp.
+    let z = qk512_set1_16(Int16(truncatingIfNeeded: 2 &* quantization.outputZeroPoint &+ 1))
+    let ab = qk512_adds16(
+      qk512_packs32(constants.doubleScaled(sums.v0, k &+ 3), constants.doubleScaled(sums.v1, k &+ 2)), z)
+    let cd = qk512_adds16(
+      qk512_packs32(constants.doubleScaled(sums.v2, k &+ 1), constants.doubleScaled(sums.v3, k &+ 1)), z)
+    let bytes = qk512_clamp8(
+      qk512_transpose4x4(qk512_packs16(qk512_shift_right16_by1(ab), qk512_shift_right16_by1(cd))),
+      qk512_set1_8(Int8(truncatingIfNeeded: quantization.outputMin)),
+      qk512_set1_8(Int8(truncatingIfNeeded: quantization.outputMax)))
+    let place = UnsafeMutableRawPointer(output + ((y &* outputWidth &+ x) &* outputChannelCount &+ 16 &* block))
+    let pixels = outputWidth &- x
+    let count = Int32(truncatingIfNeeded: min(outputChannelCount &- 16 &* block, 16))
+    if pixels >= 4, outputChannelCount == 16 {
+      qk512_store(place, bytes)
+      return
+    }
+    qk128_store_first(place, qk512_quarter0(bytes), count)
+    if pixels > 1 { qk128_store_first(place + outputChannelCount, qk512_quarter1(bytes), count) }
+    if pixels > 2 { qk128_store_first(place + 2 &* outputChannelCount, qk512_quarter2(bytes), count) }
+    if pixels > 3 { qk128_store_first(place + 3 &* outputChannelCount, qk512_quarter3(bytes), count) }
+  }
+}
+
+extension TransformedInput {
+  /// Six equal values.
+  @inline(__always) fileprivate init(repeating value: __m256i) { self.init(value, value, value, value, value, value) }
+}
+
+/// The whole primitive.
+func winograd3x3(_ args: UnsafePointer<qk_winograd3x3_args>) { Winograd3x3(args.pointee).run() }

@@ -270,7 +270,7 @@ static void check_winograd3x3(int32_t height, int32_t width, int32_t count, int3
     int inside = row >= 0 && row < height && column >= 0 && column < width;
     pointers[i] = inside ? x + ((size_t)row * width + column) * count : padding;
   }
-  size_t size = (size_t)pixels * outputs, scratchSize = QK_WINOGRAD3X3_SCRATCH(count, outputs);
+  size_t size = (size_t)pixels * outputs, scratchSize = qk_winograd3x3_scratch_size((size_t)count, (size_t)outputs);
   int8_t *expected = guarded(size), *actual = guarded(size), *scratch = allocate(scratchSize);
   memset(scratch, 0x5A, scratchSize + SLACK);
   qk_channel_quantization q = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0};
@@ -575,7 +575,7 @@ static void bench_winograd3x3(int32_t size, int32_t count) {
                            .outputHeight = size, .outputWidth = size, .inputZeroPoint = -128, .weights = u,
                            .quantization = {c.bias, c.sums, c.multiplier, c.shift, -128, -128, 127},
                            .output = output + GUARD, .outputChannelCount = count,
-                           .scratch = allocate(QK_WINOGRAD3X3_SCRATCH(count, count))};
+                           .scratch = allocate(qk_winograd3x3_scratch_size((size_t)count, (size_t)count))};
   double macs = 9.0 * size * size * count * count, best = 1e18;
   int repeats = (int)(3e6 / macs) + 1;
   for (int t = 0; t < 400; t++) {

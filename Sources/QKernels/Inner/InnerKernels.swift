@@ -18,6 +18,7 @@ import QKernelsIntrinsics
         var table = qk_avx512vnni_table()
         table.depthwise3x3 = qk_avx512vnni_depthwise3x3
         table.lstm_cell = qk_avx512vnni_lstm_cell
+        table.winograd3x3 = qk_avx512vnni_winograd3x3
         table.asks_for_flipped_rows = 1
         return InnerKernels(table: table)
       }
@@ -46,6 +47,9 @@ import QKernelsIntrinsics
     @inline(__always) var hasLSTMCell: Bool { table.lstm_cell != nil }
     /// Does nothing without ``hasLSTMCell``.
     @inline(__always) func lstmCell(_ args: inout qk_lstm_cell_args) { table.lstm_cell?(&args) }
+    @inline(__always) var hasWinograd3x3: Bool { table.winograd3x3 != nil }
+    /// Does nothing without ``hasWinograd3x3``.
+    @inline(__always) func winograd3x3(_ args: inout qk_winograd3x3_args) { table.winograd3x3?(&args) }
     @inline(__always) func add(_ args: inout qk_add_args) { table.add(&args) }
     @inline(__always) func mul(_ args: inout qk_mul_args) { table.mul(&args) }
     @inline(__always) func lookup(_ args: inout qk_lookup_args) { table.lookup(&args) }

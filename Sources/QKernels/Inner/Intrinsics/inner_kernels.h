@@ -91,7 +91,7 @@ typedef struct {
  * |acc| < 2^25 for every channel. Every scale shifts right (shift < 0) or has multiplier 0. An optional primitive.
  *   weights: G w G' for each input and output channel, int16; G = [6 0 0; 1 1 1; 1 -1 1; 1 2 4; 1 -2 4; 0 0 6]; element
  *            (i, j) of output channel o and input channel c at [o / 16][j][c / 2][i][o % 16][c % 2]
- *   scratch: QK_WINOGRAD3X3_SCRATCH(channelCount, outputChannelCount) bytes, aligned to 64 bytes */
+ *   scratch: qk_winograd3x3_scratch_size bytes, aligned to 64 bytes */
 typedef struct {
   const int8_t *input; /* [height][width][channelCount] */
   int32_t height, width;
@@ -107,8 +107,9 @@ typedef struct {
 } qk_winograd3x3_args;
 
 /* Two groups of sums, the constants of the channel blocks, transformed columns, four transformed tiles, a pixel of padding. */
-#define QK_WINOGRAD3X3_SCRATCH(channels, outputs) \
-  (2 * 6144 + ((size_t)(outputs) + 15) / 16 * 512 + 3456 + (size_t)(channels) * (288 + 1))
+static inline size_t qk_winograd3x3_scratch_size(size_t channelCount, size_t outputChannelCount) {
+  return 2 * 6144 + (outputChannelCount + 15) / 16 * 512 + 3456 + channelCount * (288 + 1);
+}
 
 /* add: count elements of a + b, each input rescaled to a common scale first; a step of 0 repeats one element.
  * A subtraction has a negative bMultiplier: b is requantized with its magnitude, then subtracted (a negative factor would

@@ -1,0 +1,142 @@
+import QKernelsIntrinsics
+
+/// The convolutions that a set computes by Winograd's minimal filtering if it is given workspace: the transformed weights,
+/// then the primitive's scratch.
+enum Winograd3x3 {
+  /// Transformed weights beyond this many bytes would push each other out of the second-level cache for every group of
+  /// tiles.
+  private static var weightLimit: Int { 512 << 10 }
+
+  /// Bytes of workspace for a verified convolution; 0 if the set, the geometry or the values of the weights exclude it.
+  static func workspaceByteCount(_ view: StepView, _ inner: InnerKernels) -> Int {
+    let params = view.params(Conv2DParams.self).pointee
+    let window = params.geometry.window
+    let channels = view.input(0).pointee.dimension(3), output = view.output(0).pointee
+    guard inner.hasWinograd3x3, params.geometry.groups == 1, window.kernelHeight == 3, window.kernelWidth == 3,
+      window.strideHeight == 1, window.strideWidth == 1, window.dilationHeight == 1, window.dilationWidth == 1,
+      channels % 16 == 0, channels <= 512, output.dimension(3) <= 512
+    else { return 0 }
+    let weightBytes = WeightTransform.byteCount(channels: channels, outputs: output.dimension(3))
+    guard weightBytes <= weightLimit, gains(output), isExact(view, params, channels, output.dimension(3)) else {
+      return 0
+    }
+    return weightBytes &+ qk_winograd3x3_scratch_size(channels, output.dimension(3))
+  }
+
+  /// Whether the groups of four tiles of 4 x 4 outputs are filled well enough; the direct form needs twice the products of
+  /// full ones.
+  private static func gains(_ output: TensorRecord) -> Bool {
+    let height = output.dimension(1), width = output.dimension(2)
+    guard height <= 1 << 14, width <= 1 << 14 else { return false }
+    let groups = ((height &+ 3) / 4 &* ((width &+ 3) / 4) &+ 3) / 4
+    return height &* width >= 48 &* groups
+  }
+
+  /// Whether all sums lie within 2^25, so that 64 times a sum comes back from arithmetic modulo 2^32, and all scales shift
+  /// right.
+  private static func isExact(_ view: StepView, _ params: Conv2DParams, _ channels: Int, _ outputs: Int) -> Bool {
+    let q = params.quantization
+    let bias = view.model.constant(q.bias).assumingMemoryBound(to: Int32.self)
+    let multiplier = view.model.constant(q.multiplier).assumingMemoryBound(to: Int32.self)
+    let shift = view.model.constant(q.shift).assumingMemoryBound(to: Int32.self)
+    let weights = WeightTransform(view, params, channels)
+    for o in 0..<outputs {
+      // At most 9 · 512 weights: see `weightLimit`.
+      var magnitude: UInt32 = 0
+      for tap in 0..<9 {
+        for c in 0..<channels { magnitude = magnitude &+ UInt32(weights[o, tap, c].magnitude) }
+      }
+      let (sum, overflow) = bias[o].magnitude.addingReportingOverflow(magnitude &* 128)
+      if overflow || sum >= 1 << 25 || (multiplier[o] != 0 && shift[o] >= 0) { return false }
+    }
+    return true
+  }
+
+  /// Prepares the workspace of a step for which ``workspaceByteCount(_:_:)`` is not 0.
+  static func fillWorkspace(_ view: StepView, _ workspace: UnsafeMutableRawPointer) {
+    let params = view.params(Conv2DParams.self).pointee
+    WeightTransform(view, params, view.input(0).pointee.dimension(3)).write(
+      to: workspace.assumingMemoryBound(to: Int16.self), outputs: view.output(0).pointee.dimension(3))
+  }
+
+  /// Runs a step with the workspace that was prepared for it.
+  static func run(_ context: StepContext, _ params: Conv2DParams, _ workspace: UnsafeMutableRawPointer) {
+    let input = context.view.input(0).pointee, output = context.view.output(0).pointee
+    let channels = input.dimension(3), outputs = output.dimension(3)
+    let window = params.geometry.window
+    var args = qk_winograd3x3_args(
+      input: context.input(0, as: Int8.self), height: Int32(truncatingIfNeeded: input.dimension(1)),
+      width: Int32(truncatingIfNeeded: input.dimension(2)), channelCount: Int32(truncatingIfNeeded: channels),
+      padTop: window.padTop, padLeft: window.padLeft, outputHeight: Int32(truncatingIfNeeded: output.dimension(1)),
+      outputWidth: Int32(truncatingIfNeeded: output.dimension(2)), inputZeroPoint: input.zeroPoint,
+      weights: workspace.assumingMemoryBound(to: Int16.self), quantization: params.quantization.resolved(context),
+      output: context.output(0, as: Int8.self), outputChannelCount: Int32(truncatingIfNeeded: outputs),
+      scratch: workspace + WeightTransform.byteCount(channels: channels, outputs: outputs))
+    var image = 0
+    while image < input.dimension(0) {
+      context.inner.winograd3x3(&args)
+      args.input += input.dimension(1) &* input.dimension(2) &* channels
+      args.output += output.dimension(1) &* output.dimension(2) &* outputs
+      image &+= 1
+    }
+  }
+}
+
+/// The packed weights of a 3 x 3 convolution of one group, see ``Conv2DParams``, and their transformed form, see
+/// inner_kernels.h.
+private struct WeightTransform {
+  private let packed: UnsafePointer<Int8>
+  private let channels: Int
+
+  init(_ view: StepView, _ params: Conv2DParams, _ channels: Int) {
+    packed = view.model.constant(params.quantization.weights).assumingMemoryBound(to: Int8.self)
+    self.channels = channels
+  }
+
+  /// Bytes of transformed weights.
+  static func byteCount(channels: Int, outputs: Int) -> Int {
+    roundedUp(outputs, toMultipleOf: 16) &* channels &* 36 &* 2
+  }
+
+  /// The weight of output channel `o`, window position `tap` in row-major order, input channel `c`.
+  subscript(o: Int, tap: Int, c: Int) -> Int8 {
+    let index = tap &* channels &+ c
+    let group = o / 16 &* 9 &* (channels / 4) &+ index / 4
+    return packed[group &* 64 &+ o % 16 &* 4 &+ index % 4]
+  }
+
+  /// Writes G w G' for every pair of channels; zero for the padding of the last block.
+  func write(to target: UnsafeMutablePointer<Int16>, outputs: Int) {
+    for o in 0..<roundedUp(outputs, toMultipleOf: 16) {
+      for c in 0..<channels {
+        let pair = o / 16 &* 18 &* channels &+ c / 2 &* 6
+        let place = target + (pair &* 32 &+ o % 16 &* 2 &+ c % 2)
+        for j in 0..<6 {
+          // Column j of w G', then of G w G'.
+          let column = SIMD3(row(o, 0, c, j), row(o, 1, c, j), row(o, 2, c, j))
+          for i in 0..<6 {
+            place[(j &* 3 &* channels &+ i) &* 32] = Int16(truncatingIfNeeded: Self.transformed(column, i))
+          }
+        }
+      }
+    }
+  }
+
+  /// Element j of a row of the window, transformed.
+  private func row(_ o: Int, _ y: Int, _ c: Int, _ j: Int) -> Int32 {
+    Self.transformed(
+      SIMD3(Int32(self[o, 3 &* y, c]), Int32(self[o, 3 &* y &+ 1, c]), Int32(self[o, 3 &* y &+ 2, c])), j)
+  }
+
+  /// Row `i` of G = [6 0 0; 1 1 1; 1 -1 1; 1 2 4; 1 -2 4; 0 0 6] times three values.
+  private static func transformed(_ g: SIMD3<Int32>, _ i: Int) -> Int32 {
+    switch i {
+    case 0: 6 &* g.x
+    case 1: g.x &+ g.y &+ g.z
+    case 2: g.x &- g.y &+ g.z
+    case 3: g.x &+ 2 &* g.y &+ 4 &* g.z
+    case 4: g.x &- 2 &* g.y &+ 4 &* g.z
+    default: 6 &* g.z
+    }
+  }
+}

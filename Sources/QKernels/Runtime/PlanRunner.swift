@@ -14,14 +14,14 @@ public struct PlanRunner {
   /// - Parameters:
   ///   - arena: at least ``Plan/arenaByteCount`` bytes, 16-byte aligned.
   ///   - state: at least ``Plan/stateByteCount`` bytes, 16-byte aligned.
-  ///   - workspace: nothing, or at least ``Plan/workspaceByteCount(_:)`` bytes of the set, 16-byte aligned, which make some
-  ///     steps faster; the outputs are the same bytes.
+  ///   - workspace: nothing, or at least ``Plan/workspaceByteCount(_:)`` bytes, 16-byte aligned, for speed.
   ///   - set: the instruction set of the inner kernels; every set gives the same bytes.
   /// - Throws: ``Status/bufferTooSmall`` for a buffer that is smaller or misaligned, ``Status/badArgument`` for a set that
   ///   this machine lacks.
   public init(
     plan: Plan, arena: UnsafeMutableRawBufferPointer, state: UnsafeMutableRawBufferPointer,
-    workspace: UnsafeMutableRawBufferPointer = UnsafeMutableRawBufferPointer(start: nil, count: 0), set: InnerSet = .best
+    workspace: UnsafeMutableRawBufferPointer = UnsafeMutableRawBufferPointer(start: nil, count: 0),
+    set: InnerSet = .best
   ) throws(Status) {
     guard set.isAvailable else { throw .badArgument }
     self.plan = plan
@@ -123,8 +123,8 @@ public struct PlanRunner {
   private func runStep<Kernels: KernelSet>(_ index: Int, _ kernels: Kernels, _ inner: UnsafePointer<InnerKernels>) {
     let step = plan.model.step(index)
     let context = StepContext(
-      view: StepView(model: plan.model, step: step), arena: arena, state: state, workspace: workspace.part(ofStep: index),
-      inner: inner)
+      view: StepView(model: plan.model, step: step), arena: arena, state: state,
+      workspace: workspace.part(ofStep: index), inner: inner)
     kernels.run(step.pointee.code, context)
   }
 }

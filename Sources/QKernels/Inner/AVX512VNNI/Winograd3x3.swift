@@ -1,9 +1,9 @@
 import QKernelsIntrinsics
 
-// The winograd3x3 primitive of this set, tile group by tile group: the inputs of four tiles are transformed to int16, the 36
-// products of every channel block are taken over the input channels by vpdpwssd, six at a time so that the transformation
-// of their sums begins in registers, and the rows of outputs are finished between the products of the next channel block,
-// which leave half of the processor idle.
+// The winograd3x3 primitive of this set. Four tiles at a time: their input is transformed to int16; then, for one channel
+// block after the other, the 36 products are summed over the input channels by vpdpwssd, six at a time, so that the
+// transformation of the sums along the columns happens in registers. The transformation along the rows, requantization and
+// storing wait until the next channel block: they fill what its products leave idle.
 
 /// A column of six values per lane, in 16 bits, multiplied by
 /// [4 0 -5 0 1 0; 0 -4 -4 1 1 0; 0 4 -4 -1 1 0; 0 -2 -1 2 1 0; 0 2 -1 -2 1 0; 0 4 0 -5 0 1].
@@ -61,7 +61,7 @@ private struct BlockConstants {
   @inline(__always) var multiplier: __m512i { qk512_load(memory + 64) }
   @inline(__always) var multiplierOdd: __m512i { qk512_load(memory + 128) }
   /// The right shift of sums that carry the factor 2^k, k in 2...6, to twice the output.
-  @inline(__always) func right(_ k: Int) -> __m512i { qk512_load(memory + (192 &+ 64 &* (k &- 2))) }
+  @inline(__always) func right(_ k: Int) -> __m512i { qk512_load(memory + (64 &+ 64 &* k)) }
 
   /// Fills the memory for channels `channel ..< channel + 16`.
   @inline(__always) func fill(_ q: qk_channel_quantization, _ channel: Int) {
@@ -71,23 +71,31 @@ private struct BlockConstants {
     qk512_store(memory + 128, qk512_odd(multiplier))
     // Channels of multiplier 0 may have any shift.
     let shift = qk512_min(qk512_load(q.shift + channel), qk512_set1(-1))
-    var k: Int32 = 2
-    while k <= 6 {
-      qk512_store(memory + (192 &+ 64 &* Int(k &- 2)), qk512_sub(qk512_set1(k &- 2), shift))
-      k &+= 1
+    for k in 2...6 {
+      qk512_store(memory + (64 &+ 64 &* k), qk512_sub(qk512_set1(Int32(truncatingIfNeeded: k &- 2)), shift))
     }
   }
+}
 
-  /// Twice the output, rounded down, before zero point and clamp, of sums that carry the factor 9 · 2^k.
-  ///
-  /// The product with the inverse of 9 modulo 2^32 leaves x = 2^k · r. The high multiply (r · m + 2^30) >> 31 is
-  /// (q + 2^(k − 2)) >> (k − 1) with q = x · m >> 32. The divide by 2^e takes 1 off negative values, here 2^(k − 1).
-  @inline(__always) func doubleScaled(_ sums: __m512i, _ k: Int) -> __m512i {
-    let x = qk512_mul(sums, qk512_set1(0x38E3_8E39))
-    let q = qk512_join_upper(
-      qk512_mul_even(x, multiplier), qk512_mul_even(qk512_odd(x), multiplierOdd))
-    let less = qk512_sub_where_negative(q, qk512_set1(1 &<< Int32(truncatingIfNeeded: k &- 1)))
-    return qk512_shift_right_each(qk512_add(less, qk512_set1(1 &<< Int32(truncatingIfNeeded: k &- 2))), right(k))
+/// The constants of the whole call in memory, where registers are short.
+private struct CallConstants {
+  static var byteCount: Int { 256 }
+  let memory: UnsafeMutableRawPointer
+
+  @inline(__always) init(_ memory: UnsafeMutableRawPointer) { self.memory = memory }
+
+  /// Twice the output zero point and 1 to round, in 16 bits.
+  @inline(__always) var zeroPoint: __m512i { qk512_load(memory) }
+  @inline(__always) var lowest: __m512i { qk512_load(memory + 64) }
+  @inline(__always) var highest: __m512i { qk512_load(memory + 128) }
+  /// 2^n in all lanes, n in 0...5.
+  @inline(__always) func power(_ n: Int) -> __m512i { qk512_broadcast4(memory + (192 &+ 4 &* n)) }
+
+  @inline(__always) func fill(_ q: qk_channel_quantization) {
+    qk512_store(memory, qk512_set1_16(Int16(truncatingIfNeeded: 2 &* q.outputZeroPoint &+ 1)))
+    qk512_store(memory + 64, qk512_set1_8(Int8(truncatingIfNeeded: q.outputMin)))
+    qk512_store(memory + 128, qk512_set1_8(Int8(truncatingIfNeeded: q.outputMax)))
+    for n in 0...5 { memory.storeBytes(of: Int32(1) &<< Int32(n), toByteOffset: 192 &+ 4 &* n, as: Int32.self) }
   }
 }
 
@@ -112,13 +120,19 @@ private struct FourSums {
   }
 }
 
-/// Four tiles of one channel block whose outputs wait: their sums [tile][output row][6][16] and the next row to finish.
+/// Four tiles of one channel block whose outputs wait, and how far they are.
 private struct WaitingTiles {
-  var sums: UnsafeMutableRawPointer
-  var firstTile = 0
-  var block = 0
-  /// Rows of outputs, 4 to a tile; 16 when all are finished.
+  /// The sums of the next row of outputs: [tile][output row][6][16] from there on.
+  var sums: UnsafeRawPointer
+  var constants: BlockConstants
+  /// The next row of outputs, 4 to a tile; 16 when all are finished.
   var next = 16
+  var tile = 0
+  var block = 0
+  /// Of the tile that is being finished: where the next row goes, and how much of it there is.
+  var place: UnsafeMutableRawPointer
+  var rows = 0
+  var pixels = 0
 }
 
 /// One call.
@@ -147,6 +161,7 @@ private struct Winograd3x3 {
   let padding: UnsafeMutablePointer<Int8>
   let sums: UnsafeMutableRawPointer
   let constants: UnsafeMutableRawPointer
+  let callConstants: CallConstants
 
   init(_ args: qk_winograd3x3_args) {
     input = args.input
@@ -168,23 +183,30 @@ private struct Winograd3x3 {
     constants = sums + 2 &* 6144
     columns = constants + (outputChannelCount &+ 15) / 16 &* BlockConstants.byteCount
     tiles = columns + 3456
-    padding = (tiles + 288 &* channelCount).assumingMemoryBound(to: Int8.self)
+    callConstants = CallConstants(tiles + 288 &* channelCount)
+    padding = (callConstants.memory + CallConstants.byteCount).assumingMemoryBound(to: Int8.self)
   }
 
   func run() {
     for channel in 0..<channelCount { padding[channel] = Int8(truncatingIfNeeded: zeroPoint) }
+    callConstants.fill(quantization)
     let blocks = (outputChannelCount &+ 15) / 16
     for block in 0..<blocks {
       BlockConstants(constants + block &* BlockConstants.byteCount).fill(quantization, 16 &* block)
     }
-    var waiting = WaitingTiles(sums: sums)
+    var waiting = WaitingTiles(
+      sums: UnsafeRawPointer(sums), constants: BlockConstants(constants), place: UnsafeMutableRawPointer(output))
+    var place = sums
     var first = 0
     while first < tileCount {
       transformInput(first)
-      for block in 0..<blocks { multiply(first, block, &waiting) }
+      for block in 0..<blocks {
+        multiply(first, block, &waiting, place)
+        place = place == sums ? sums + 6144 : sums
+      }
       first &+= 4
     }
-    finish(&waiting, through: 16)
+    while waiting.next < 16 { finishRow(&waiting) }
   }
 
   /// Transforms the input of tiles `first ..< first + 4`, as far as there are any.
@@ -246,31 +268,32 @@ private struct Winograd3x3 {
     }
   }
 
-  /// The products of four tiles with one channel block; finishes the tiles that wait and leaves these waiting.
+  /// The products of four tiles with one channel block, to `place`; finishes the tiles that wait and leaves these waiting.
   @inline(__always)
-  func multiply(_ first: Int, _ block: Int, _ waiting: inout WaitingTiles) {
-    let place = waiting.sums == sums ? sums + 6144 : sums
-    let start = BlockConstants(constants + block &* BlockConstants.byteCount).start
+  func multiply(_ first: Int, _ block: Int, _ waiting: inout WaitingTiles, _ place: UnsafeMutableRawPointer) {
+    let constants = BlockConstants(constants + block &* BlockConstants.byteCount)
     var w = weights + block &* 1152 &* channelCount
     var x = UnsafeRawPointer(tiles)
     for column in 0..<6 {
-      multiply(&x, &w, column == 1 ? start : qk512_zero(), place + 64 &* column)
-      finish(&waiting, through: min(3 &* column &+ 3, 16))
+      multiply(&x, &w, column == 1 ? constants.start : qk512_zero(), place + 64 &* column, &waiting)
     }
-    waiting = WaitingTiles(sums: place, firstTile: first, block: block, next: 0)
+    waiting = WaitingTiles(
+      sums: UnsafeRawPointer(place), constants: constants, next: 0, tile: first, block: block, place: waiting.place)
   }
 
-  /// The products of column `column` of four tiles with one channel block, transformed along the columns.
+  /// The products of column `column` of four tiles with one channel block, transformed along the columns. What is left of
+  /// the processor between them goes to the tiles that wait.
   @inline(never)
   private func multiply(
-    _ x: inout UnsafeRawPointer, _ w: inout UnsafeRawPointer, _ start: __m512i, _ place: UnsafeMutableRawPointer
+    _ x: inout UnsafeRawPointer, _ w: inout UnsafeRawPointer, _ start: __m512i, _ place: UnsafeMutableRawPointer,
+    _ waiting: inout WaitingTiles
   ) {
     var s0 = FourSums(qk512_zero()), s1 = FourSums(start), s2 = FourSums(qk512_zero()), s3 = FourSums(qk512_zero())
     var s4 = FourSums(qk512_zero()), s5 = FourSums(qk512_zero())
-    var block = 0
-    while block < channelCount {
-      let end = x + 32
-      while x < end {
+    var step = 0
+    while step < channelCount {
+      var left = 4
+      while left > 0 {
         s0.add(x, w)
         s1.add(x + 128, w + 64)
         s2.add(x + 256, w + 128)
@@ -279,14 +302,18 @@ private struct Winograd3x3 {
         s5.add(x + 640, w + 320)
         x += 4
         w += 384
+        left &-= 1
       }
-      x += 736
-      block &+= 16
+      step &+= 8
+      // The next 16 channels.
+      if step & 8 == 0 { x += 736 }
+      if waiting.next < 16 { finishRow(&waiting) }
     }
     store(TransformedSums(s0.a, s1.a, s2.a, s3.a, s4.a, s5.a), place)
     store(TransformedSums(s0.b, s1.b, s2.b, s3.b, s4.b, s5.b), place + 1536)
     store(TransformedSums(s0.c, s1.c, s2.c, s3.c, s4.c, s5.c), place + 3072)
     store(TransformedSums(s0.d, s1.d, s2.d, s3.d, s4.d, s5.d), place + 4608)
+    if waiting.next < 16 { finishRow(&waiting) }
   }
 
   @inline(__always)
@@ -297,55 +324,75 @@ private struct Winograd3x3 {
     qk512_store(place + 1152, sums.v3)
   }
 
-  /// Finishes the rows before `end` of the tiles that wait.
+  /// Finishes a row of outputs of the tiles that wait.
   @inline(__always)
-  func finish(_ waiting: inout WaitingTiles, through end: Int) {
-    while waiting.next < end {
-      finishRow(waiting)
-      waiting.next &+= 1
-    }
-  }
-
-  /// The outputs of one row of one tile.
-  @inline(never)
-  private func finishRow(_ waiting: WaitingTiles) {
-    let tile = waiting.firstTile &+ waiting.next / 4
+  private func finishRow(_ waiting: inout WaitingTiles) {
     let row = waiting.next % 4
-    let tileRow = tile / tilesPerRow
-    let y = 4 &* tileRow &+ row, x = 4 &* (tile &- tileRow &* tilesPerRow)
-    if tile >= tileCount || y >= outputHeight { return }
-    let constants = BlockConstants(constants + waiting.block &* BlockConstants.byteCount)
-    let p = waiting.sums + waiting.next &* 384
-    let sums = TransformedSums(
-      qk512_load(p), qk512_load(p + 64), qk512_load(p + 128), qk512_load(p + 192), qk512_load(p + 256),
-      qk512_load(p + 320))
-    switch row {
-    case 0: store(sums, constants, 3, x, y, waiting.block)
-    case 1: store(sums, constants, 2, x, y, waiting.block)
-    default: store(sums, constants, 1, x, y, waiting.block)
+    if row == 0 {
+      let tileRow = waiting.tile / tilesPerRow
+      let y = 4 &* tileRow, x = 4 &* (waiting.tile &- tileRow &* tilesPerRow)
+      waiting.rows = waiting.tile < tileCount ? outputHeight &- y : 0
+      waiting.pixels = outputWidth &- x
+      waiting.place = UnsafeMutableRawPointer(
+        output + ((y &* outputWidth &+ x) &* outputChannelCount &+ 16 &* waiting.block))
+      waiting.tile &+= 1
+    }
+    if row < waiting.rows {
+      let p = waiting.sums
+      let sums = TransformedSums(
+        qk512_load(p), qk512_load(p + 64), qk512_load(p + 128), qk512_load(p + 192), qk512_load(p + 256),
+        qk512_load(p + 320))
+      // Sums of output row 0, 1, 2, 3 and column 0, 1, 2, 3 carry the factor 24, 12, 6, 6 for either.
+      let k = max(3 &- row, 1)
+      let ab = qk512_packs32(
+        doubleScaled(sums.v0, k &+ 3, waiting.constants), doubleScaled(sums.v1, k &+ 2, waiting.constants))
+      let cd = qk512_packs32(
+        doubleScaled(sums.v2, k &+ 1, waiting.constants), doubleScaled(sums.v3, k &+ 1, waiting.constants))
+      store(ab, cd, waiting)
+    }
+    waiting.sums += 384
+    waiting.place += outputWidth &* outputChannelCount
+    waiting.next &+= 1
+  }
+
+  /// Twice the output, rounded down, before zero point and clamp, of sums that carry the factor 9 · 2^k.
+  ///
+  /// The product with the inverse of 9 modulo 2^32 leaves x = 2^k · r. The high multiply (r · m + 2^30) >> 31 is
+  /// (q + 2^(k − 2)) >> (k − 1) with q = x · m >> 32. The divide by 2^e takes 1 off negative values, here 2^(k − 1).
+  @inline(__always)
+  private func doubleScaled(_ sums: __m512i, _ k: Int, _ constants: BlockConstants) -> __m512i {
+    let x = qk512_mul(sums, qk512_set1(0x38E3_8E39))
+    let q = qk512_join_upper(
+      qk512_mul_even(x, constants.multiplier), qk512_mul_even(qk512_odd(x), constants.multiplierOdd))
+    let less = qk512_sub_where_negative(q, callConstants.power(k &- 1))
+    return qk512_shift_right_each(qk512_add(less, callConstants.power(k &- 2)), constants.right(k))
+  }
+
+  /// Stores a row of four pixels.
+  @inline(__always)
+  private func store(_ ab: __m512i, _ cd: __m512i, _ waiting: WaitingTiles) {
+    // Saturation at 16 bits, here and before, cuts off what is beyond every int8 clamp.
+    let left = qk512_shift_right16_by1(qk512_adds16(ab, callConstants.zeroPoint))
+    let right = qk512_shift_right16_by1(qk512_adds16(cd, callConstants.zeroPoint))
+    let bytes = qk512_clamp8(
+      qk512_transpose4x4(qk512_packs16(left, right)), callConstants.lowest, callConstants.highest)
+    let place = waiting.place
+    if waiting.pixels < 4 || outputChannelCount % 16 != 0 {
+      storePart(bytes, place, waiting.pixels, waiting.block)
+    } else if outputChannelCount == 16 {
+      qk512_store(place, bytes)
+    } else {
+      qk512_store_quarter0(place, bytes)
+      qk512_store_quarter1(place + outputChannelCount, bytes)
+      qk512_store_quarter2(place + 2 &* outputChannelCount, bytes)
+      qk512_store_quarter3(place + 3 &* outputChannelCount, bytes)
     }
   }
 
-  /// Requantizes a row of four pixels whose sums carry the factor 9 · 2^(k + 3), 2, 1, 1 and stores it.
-  @inline(__always)
-  private func store(_ sums: TransformedSums, _ constants: BlockConstants, _ k: Int, _ x: Int, _ y: Int, _ block: Int) {
-    // Saturation at 16 bits, here and below, cuts off what is beyond every int8 clamp.
-    let z = qk512_set1_16(Int16(truncatingIfNeeded: 2 &* quantization.outputZeroPoint &+ 1))
-    let ab = qk512_adds16(
-      qk512_packs32(constants.doubleScaled(sums.v0, k &+ 3), constants.doubleScaled(sums.v1, k &+ 2)), z)
-    let cd = qk512_adds16(
-      qk512_packs32(constants.doubleScaled(sums.v2, k &+ 1), constants.doubleScaled(sums.v3, k &+ 1)), z)
-    let bytes = qk512_clamp8(
-      qk512_transpose4x4(qk512_packs16(qk512_shift_right16_by1(ab), qk512_shift_right16_by1(cd))),
-      qk512_set1_8(Int8(truncatingIfNeeded: quantization.outputMin)),
-      qk512_set1_8(Int8(truncatingIfNeeded: quantization.outputMax)))
-    let place = UnsafeMutableRawPointer(output + ((y &* outputWidth &+ x) &* outputChannelCount &+ 16 &* block))
-    let pixels = outputWidth &- x
+  /// Stores what exists of a row at the right edge or of the last block.
+  @inline(never)
+  private func storePart(_ bytes: __m512i, _ place: UnsafeMutableRawPointer, _ pixels: Int, _ block: Int) {
     let count = Int32(truncatingIfNeeded: min(outputChannelCount &- 16 &* block, 16))
-    if pixels >= 4, outputChannelCount == 16 {
-      qk512_store(place, bytes)
-      return
-    }
     qk128_store_first(place, qk512_quarter0(bytes), count)
     if pixels > 1 { qk128_store_first(place + outputChannelCount, qk512_quarter1(bytes), count) }
     if pixels > 2 { qk128_store_first(place + 2 &* outputChannelCount, qk512_quarter2(bytes), count) }

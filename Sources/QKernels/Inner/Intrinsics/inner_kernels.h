@@ -108,7 +108,7 @@ typedef struct {
 
 /* Two groups of sums, the constants of the channel blocks, transformed columns, four transformed tiles, a pixel of padding. */
 static inline size_t qk_winograd3x3_scratch_size(size_t channelCount, size_t outputChannelCount) {
-  return 2 * 6144 + (outputChannelCount + 15) / 16 * 512 + 3456 + channelCount * (288 + 1);
+  return 2 * 6144 + (outputChannelCount + 15) / 16 * 512 + 3456 + channelCount * (288 + 1) + 256;
 }
 
 /* add: count elements of a + b, each input rescaled to a common scale first; a step of 0 repeats one element.

@@ -21,12 +21,13 @@ struct SpoiltFileTests {
     }
     guard plan.arenaByteCount <= memoryLimit, plan.stateByteCount <= memoryLimit else { return true }
     let arena = Guarded(plan.arenaByteCount), state = Guarded(plan.stateByteCount)
-    if let runner = try? PlanRunner(plan: plan, arena: arena.bytes, state: state.bytes) {
+    let workspace = Guarded(plan.workspaceByteCount(.best))
+    if let runner = try? PlanRunner(plan: plan, arena: arena.bytes, state: state.bytes, workspace: workspace.bytes) {
       runner.run()
       runner.reset()
       runner.run()
     }
-    #expect(arena.isIntact && state.isIntact, "a step wrote outside its memory")
+    #expect(arena.isIntact && state.isIntact && workspace.isIntact, "a step wrote outside its memory")
     #expect(file.elementsEqual(bytes), "a step wrote into the file")
     return true
   }

@@ -1,9 +1,9 @@
 import QKernelsIntrinsics
 
 // Matmul of one pixel: a dense layer, as fast as its weights arrive. Every weight serves one product, so what counts is
-// that loads never wait: the loads of the next blocks and of the next layer start while the sums of these are requantized,
-// as far as the instructions in between fit in the processor's window. Therefore there are few of them, and no constants
-// are computed ahead, for they would serve once.
+// that loads never wait. Those of the next layer start while the last ones of this layer are on their way, if the
+// instructions in between fit in the processor's window: the plain case is a small function that leaves the rest to
+// another one, and no constants are computed ahead, for they would serve once.
 
 /// The sums of four channel blocks.
 private struct FourBlocks {
@@ -36,17 +36,16 @@ private struct DenseLoop {
     return qk512_sub(qk512_load(bias + offset), qk512_shift_left(qk512_load(sums + offset), 7))
   }
 
-  /// The sums of blocks `block ..< block + 4`: four registers, which keep the dot products busy.
+  /// The sums of the four blocks whose weights start at `weights`: four registers, which keep the dot products busy.
   @inline(__always)
-  func four(_ block: Int) -> FourBlocks {
-    let channel = 16 &* block
+  func four(_ channel: Int, _ weights: UnsafePointer<Int8>) -> FourBlocks {
     var sums = FourBlocks(a: start(channel), b: start(channel, 16), c: start(channel, 32), d: start(channel, 48))
-    var w = args.pointee.weights + block &* blockBytes
+    var w = weights
     let second = blockBytes, third = 2 &* blockBytes, fourth = 3 &* blockBytes
     var row = 0
     repeat {
       var x = rows[row].unsafelyUnwrapped
-      var left = rowGroups
+      let end = x + 4 &* rowGroups
       repeat {
         let input = qk512_flipped4(x, flip)
         sums.a = qk512_dpbusd(sums.a, input, qk512_load(w))
@@ -55,8 +54,7 @@ private struct DenseLoop {
         sums.d = qk512_dpbusd(sums.d, input, qk512_load(w + fourth))
         w += 64
         x += 4
-        left &-= 1
-      } while left > 0
+      } while x != end
       row &+= 1
     } while row < rowCount
     return sums
@@ -64,9 +62,9 @@ private struct DenseLoop {
 
   /// The sums of one block. The reduction is spread over four registers, because each waits for its last product.
   @inline(__always)
-  func one(_ block: Int) -> __m512i {
-    var sums = FourBlocks(a: start(16 &* block), b: qk512_zero(), c: qk512_zero(), d: qk512_zero())
-    var w = args.pointee.weights + block &* blockBytes
+  func one(_ channel: Int, _ weights: UnsafePointer<Int8>) -> __m512i {
+    var sums = FourBlocks(a: start(channel), b: qk512_zero(), c: qk512_zero(), d: qk512_zero())
+    var w = weights
     var row = 0
     repeat {
       var x = rows[row].unsafelyUnwrapped
@@ -92,46 +90,64 @@ private struct DenseLoop {
   }
 }
 
-/// 16 outputs times 2, rounded down, before zero point and clamp, of lanes that shift right: the divide by 2^e is
-/// ((x >> (e − 1)) + 1) >> 1, where x is less by 1 if it is negative.
-@inline(__always)
-private func doubled(_ sums: __m512i, _ multiplier: __m512i, _ shift: __m512i) -> __m512i {
-  let r = qk512_high_multiply(sums, multiplier, qk512_odd(multiplier))
-  return qk512_shift_right_each(qk512_add(r, qk512_sign(r)), qk512_complement(shift))
+/// How the sums of a channel block are requantized if all its scales shift right and none is 0.
+private struct PlainScales {
+  /// Twice the multiplier, of which 2^32 are missing.
+  let doubled: __m512i
+  /// The right shift less one.
+  let right: __m512i
+
+  @inline(__always) init(_ multiplier: UnsafePointer<Int32>, _ shift: UnsafePointer<Int32>) {
+    doubled = qk512_shift_left(qk512_load(multiplier), 1)
+    right = qk512_complement(qk512_load(shift))
+  }
+
+  /// Negative in lanes of other scales.
+  @inline(__always) var others: __m512i { qk512_or(right, qk512_complement(doubled)) }
+
+  /// 16 outputs times 2, rounded down, before zero point and clamp. The high multiply is the upper half of
+  /// sum × doubled + 2^31, and the sum for the missing 2^32; the divide by 2^e is ((x >> (e − 1)) + 1) >> 1, where x is
+  /// less by 1 if it is negative.
+  @inline(__always) func outputs(_ sums: __m512i) -> __m512i {
+    let half = qk512_set1_64(1 << 31)
+    let even = qk512_add64(qk512_mul_even(sums, doubled), half)
+    let odd = qk512_add64(qk512_mul_even(qk512_odd(sums), qk512_odd(doubled)), half)
+    let biased = qk512_add(sums, qk512_sign(sums))
+    return qk512_shift_right_each(qk512_add(qk512_join_upper(even, odd), biased), right)
+  }
 }
 
-/// Requantizes and stores the int8 outputs of four blocks. Returns false, with nothing stored, if not all scales shift
-/// right.
-@inline(__always)
-private func storePlain(_ args: UnsafePointer<qk_matmul_args>, _ sums: FourBlocks, _ channel: Int) -> Bool {
-  let q = args.pointee.quantization
-  let multiplier = q.multiplier.unsafelyUnwrapped + channel, shift = q.shift.unsafelyUnwrapped + channel
-  let m0 = qk512_load(multiplier), m1 = qk512_load(multiplier + 16)
-  let m2 = qk512_load(multiplier + 32), m3 = qk512_load(multiplier + 48)
-  let s0 = qk512_load(shift), s1 = qk512_load(shift + 16), s2 = qk512_load(shift + 32), s3 = qk512_load(shift + 48)
-  let others = qk512_or(
-    qk512_or(qk512_not_right(s0, m0), qk512_not_right(s1, m1)),
-    qk512_or(qk512_not_right(s2, m2), qk512_not_right(s3, m3)))
-  if qk512_all_zero(others) == 0 { return false }
-  // Saturation at 16 bits cuts off what is beyond every int8 clamp.
-  let z = qk512_set1_16(Int16(truncatingIfNeeded: 2 &* q.outputZeroPoint &+ 1))
-  let ab = qk512_adds16(qk512_packs32(doubled(sums.a, m0, s0), doubled(sums.b, m1, s1)), z)
-  let cd = qk512_adds16(qk512_packs32(doubled(sums.c, m2, s2), doubled(sums.d, m3, s3)), z)
-  let bytes = qk512_clamp8(
-    qk512_transpose4x4(qk512_packs16(qk512_shift_right16_by1(ab), qk512_shift_right16_by1(cd))),
-    qk512_set1_8(Int8(truncatingIfNeeded: q.outputMin)), qk512_set1_8(Int8(truncatingIfNeeded: q.outputMax)))
-  let left = Int(args.pointee.channelCount) &- channel
-  if left >= 64 {
-    qk512_store(args.pointee.output + channel, bytes)
-  } else {
-    qk512_store_first8(args.pointee.output + channel, bytes, Int32(truncatingIfNeeded: left))
+/// The scales of four blocks.
+private struct FourScales {
+  let a: PlainScales, b: PlainScales, c: PlainScales, d: PlainScales
+
+  @inline(__always) init(_ q: qk_channel_quantization, _ channel: Int) {
+    let multiplier = q.multiplier.unsafelyUnwrapped + channel, shift = q.shift.unsafelyUnwrapped + channel
+    a = PlainScales(multiplier, shift)
+    b = PlainScales(multiplier + 16, shift + 16)
+    c = PlainScales(multiplier + 32, shift + 32)
+    d = PlainScales(multiplier + 48, shift + 48)
   }
-  return true
+
+  @inline(__always) var arePlain: Bool {
+    qk512_any_negative(qk512_or(qk512_or(a.others, b.others), qk512_or(c.others, d.others))) == 0
+  }
+
+  /// 64 int8 outputs.
+  @inline(__always) func bytes(_ sums: FourBlocks, _ q: qk_channel_quantization) -> __m512i {
+    // Saturation at 16 bits cuts off what is beyond every int8 clamp.
+    let z = qk512_set1_16(Int16(truncatingIfNeeded: 2 &* q.outputZeroPoint &+ 1))
+    let ab = qk512_adds16(qk512_packs32(a.outputs(sums.a), b.outputs(sums.b)), z)
+    let cd = qk512_adds16(qk512_packs32(c.outputs(sums.c), d.outputs(sums.d)), z)
+    return qk512_clamp8(
+      qk512_transpose4x4(qk512_packs16(qk512_shift_right16_by1(ab), qk512_shift_right16_by1(cd))),
+      qk512_set1_8(Int8(truncatingIfNeeded: q.outputMin)), qk512_set1_8(Int8(truncatingIfNeeded: q.outputMax)))
+  }
 }
 
 /// Requantizes and stores the outputs of one block.
 @inline(__always)
-private func store(_ args: UnsafePointer<qk_matmul_args>, _ sums: __m512i, _ channel: Int, _ outputBytes: Int) {
+private func store(_ args: UnsafePointer<qk_matmul_args>, _ sums: __m512i, _ channel: Int, outputBytes: Int) {
   let requantizer = Vec.Requantizer(args.pointee.quantization, channel)
   let result = args.pointee.output + channel &* outputBytes
   let count = min(Int(args.pointee.channelCount) &- channel, 16)
@@ -142,39 +158,64 @@ private func store(_ args: UnsafePointer<qk_matmul_args>, _ sums: __m512i, _ cha
   }
 }
 
-/// Requantizes and stores the int8 outputs of four blocks of any scales. The sums come one by one, for a struct of them
-/// would be stored before every call, even if it is not made.
-@inline(never)
-private func storeAny(
-  _ args: UnsafePointer<qk_matmul_args>, _ a: __m512i, _ b: __m512i, _ c: __m512i, _ d: __m512i, _ channel: Int
-) {
-  store(args, a, channel, 1)
-  store(args, b, channel &+ 16, 1)
-  store(args, c, channel &+ 32, 1)
-  store(args, d, channel &+ 48, 1)
+/// Requantizes and stores the outputs of four blocks.
+@inline(__always)
+private func store(_ args: UnsafePointer<qk_matmul_args>, _ sums: FourBlocks, _ channel: Int, outputBytes: Int) {
+  store(args, sums.a, channel, outputBytes: outputBytes)
+  store(args, sums.b, channel &+ 16, outputBytes: outputBytes)
+  store(args, sums.c, channel &+ 32, outputBytes: outputBytes)
+  store(args, sums.d, channel &+ 48, outputBytes: outputBytes)
 }
 
-/// Matmul (one output byte) or matmul16 (two) of one pixel.
+/// The channels from `first` on, which starts a block, whatever their scales.
 @inline(__always)
-func dense(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
+private func denseOfAnyScales(_ args: UnsafePointer<qk_matmul_args>, _ first: Int, outputBytes: Int) {
   let loop = DenseLoop(args)
-  let end = (Int(args.pointee.channelCount) &+ 15) >> 4
-  var block = 0
-  while end &- block >= 4 {
-    let sums = loop.four(block)
-    let channel = 16 &* block
-    if outputBytes == 1 {
-      if !storePlain(args, sums, channel) { storeAny(args, sums.a, sums.b, sums.c, sums.d, channel) }
-    } else {
-      store(args, sums.a, channel, outputBytes)
-      store(args, sums.b, channel &+ 16, outputBytes)
-      store(args, sums.c, channel &+ 32, outputBytes)
-      store(args, sums.d, channel &+ 48, outputBytes)
-    }
-    block &+= 4
+  let end = Int(args.pointee.channelCount)
+  var channel = first
+  var weights = args.pointee.weights + first / 16 &* loop.blockBytes
+  while end &- channel > 48 {
+    let sums = loop.four(channel, weights)
+    store(args, sums, channel, outputBytes: outputBytes)
+    channel &+= 64
+    weights += 4 &* loop.blockBytes
   }
-  while end > block {
-    store(args, loop.one(block), 16 &* block, outputBytes)
-    block &+= 1
+  while channel < end {
+    store(args, loop.one(channel, weights), channel, outputBytes: outputBytes)
+    channel &+= 16
+    weights += loop.blockBytes
   }
 }
+
+@inline(never)
+private func denseRest(_ args: UnsafePointer<qk_matmul_args>, _ first: Int) {
+  denseOfAnyScales(args, first, outputBytes: 1)
+}
+
+/// Matmul of one pixel.
+@inline(__always)
+func dense(_ args: UnsafePointer<qk_matmul_args>) {
+  let end = Int(args.pointee.channelCount)
+  var channel = 0
+  if end >= 64 {
+    let loop = DenseLoop(args)
+    var weights = args.pointee.weights.unsafelyUnwrapped
+    repeat {
+      let sums = loop.four(channel, weights)
+      let scales = FourScales(args.pointee.quantization, channel)
+      if scales.arePlain {
+        qk512_store(args.pointee.output + channel, scales.bytes(sums, args.pointee.quantization))
+      } else {
+        store(args, sums, channel, outputBytes: 1)
+      }
+      channel &+= 64
+      weights += 4 &* loop.blockBytes
+    } while end &- channel >= 64
+    if channel == end { return }
+  }
+  denseRest(args, channel)
+}
+
+/// Matmul16 of one pixel.
+@inline(__always)
+func dense16(_ args: UnsafePointer<qk_matmul_args>) { denseOfAnyScales(args, 0, outputBytes: 2) }

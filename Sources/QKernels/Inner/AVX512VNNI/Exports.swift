@@ -10,10 +10,10 @@ import QKernelsIntrinsics
 @inline(never) private func matmul16OfMany(_ args: UnsafePointer<qk_matmul_args>) { matmul(args, outputBytes: 2) }
 
 @implementation @c public func qk_avx512vnni_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
-  if args.pointee.pixelCount == 1 { dense(args, outputBytes: 1) } else { matmulOfMany(args) }
+  if args.pointee.pixelCount == 1 { dense(args) } else { matmulOfMany(args) }
 }
 @implementation @c public func qk_avx512vnni_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
-  if args.pointee.pixelCount == 1 { dense(args, outputBytes: 2) } else { matmul16OfMany(args) }
+  if args.pointee.pixelCount == 1 { dense16(args) } else { matmul16OfMany(args) }
 }
 @implementation @c public func qk_avx512vnni_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
   depthwiseTemplate(args)

@@ -63,6 +63,8 @@ enum FullyConnected: Kernel {
   static func run(_ context: StepContext) {
     // In place: what a copy of the record costs is felt, because the next weights wait for it.
     let params = context.view.params(Params.self)
+    // The weights set out while the call is prepared: a small layer takes little longer than its weights.
+    qk_prefetch(context.constant(params.pointee.quantization.weights, as: Int8.self))
     if params.pointee.weightsZeroPoint == 0 {
       let quantization = params.pointee.quantization.resolved(context)
       multiply(context, params, quantization, firstRow: 0, rowCount: rowCount(context, params))

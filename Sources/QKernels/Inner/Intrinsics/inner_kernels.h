@@ -16,6 +16,15 @@ static inline void qk_copy(void *destination, const void *source, size_t count) 
   __builtin_memcpy(destination, source, count);
 }
 
+/* Has the kilobyte at p loaded ahead of its use, on processors whose loads run ahead. It may lie anywhere. */
+static inline void qk_prefetch(const void *p) {
+#if defined(__x86_64__) || defined(__aarch64__)
+  for (int line = 0; line < 16; line++) __builtin_prefetch((const char *)p + 64 * line);
+#else
+  (void)p;
+#endif
+}
+
 /* Requantization of the output channels; every array is padded to whole channel blocks (multiplier 0 in the padding). */
 typedef struct {
   const int32_t *bias;       /* bias with the input zero point folded in: b - inputZeroPoint * sum(w) */

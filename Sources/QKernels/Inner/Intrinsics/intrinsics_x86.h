@@ -140,6 +140,7 @@ QK_INLINE __m512i qk512_and(__m512i a, __m512i b) { return _mm512_and_si512(a, b
 QK_INLINE __m512i qk512_max(__m512i a, __m512i b) { return _mm512_max_epi32(a, b); }
 QK_INLINE __m512i qk512_min(__m512i a, __m512i b) { return _mm512_min_epi32(a, b); }
 QK_INLINE int qk512_all_zero(__m512i a) { return _mm512_test_epi32_mask(a, a) == 0; }
+QK_INLINE int qk512_any_negative(__m512i a) { return _mm512_movepi32_mask(a) != 0; }
 QK_INLINE int qk512_all_positive(__m512i a) { return _mm512_cmpgt_epi32_mask(a, _mm512_setzero_si512()) == 0xFFFF; }
 QK_INLINE __m128i qk512_saturate8(__m512i a) { return _mm512_cvtsepi32_epi8(a); }
 QK_INLINE __m256i qk512_saturate16(__m512i a) { return _mm512_cvtsepi32_epi16(a); }

@@ -226,6 +226,41 @@ static void check_depthwise3x3(int32_t height, int32_t width, int32_t count, int
 }
 #endif
 
+#ifdef HAS_DENSE
+static void check_dense(int32_t groups, int32_t count, int kind) {
+  int32_t blocks = (count + 15) / 16, padded = blocks * 16;
+  int8_t *w = bytes((size_t)blocks * groups * 64, kind == 1, -127), *x = bytes((size_t)groups * 4, kind == 1, -128);
+  channels c = make_channels(padded, count, kind);
+  int32_t *starts = allocate((size_t)padded * 4);
+  for (int32_t o = 0; o < padded; o++) {
+    for (int32_t i = 0; i < groups * 4; i++) {
+      if (o >= count) w[(o / 16 * groups + i / 4) * 64 + o % 16 * 4 + i % 4] = 0;
+      c.sums[o] += w[(o / 16 * groups + i / 4) * 64 + o % 16 * 4 + i % 4];
+    }
+    starts[o] = (int32_t)((uint32_t)c.bias[o] - 128u * (uint32_t)c.sums[o]);
+    c.multiplier[o] = o == 0 ? c.multiplier[0] | 1 << 30 : o < count ? c.multiplier[0] : 0;
+    c.shift[o] = o == 0 ? (c.shift[0] < 0 ? c.shift[0] : -1 - c.shift[0]) : c.shift[0];
+  }
+  int8_t *expected = guarded((size_t)count), *actual = guarded((size_t)count);
+  const int8_t *row = x;
+  qk_matmul_args a = {.rows = &row, .rowCount = 1, .rowGroups = groups, .pixelCount = 1, .weights = w,
+                      .quantization = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0}, .output = expected + GUARD,
+                      .outputStride = count, .channelCount = count};
+  set_clamp(&a.quantization, kind, -128, 127);
+  qk_matmul_args b = a;
+  int32_t multiplier = c.multiplier[0], shift = c.shift[0];
+  b.quantization.bias = starts, b.quantization.weightSums = NULL;
+  b.quantization.multiplier = &multiplier, b.quantization.shift = &shift;
+  b.output = actual + GUARD;
+  qk_scalar_matmul(&a);
+  PRIMITIVE(SET_NAME, dense)(&b);
+  char what[120];
+  snprintf(what, sizeof what, "dense groups %d channels %d kind %d", groups, count, kind);
+  compare(what, expected, actual, (size_t)count);
+  free(w), free(x), free(starts), free(expected), free(actual), free_channels(c);
+}
+#endif
+
 #ifdef HAS_WINOGRAD3X3
 /* G w G' of a convolution's weights [outputs][3][3][count], in the order of the primitive. */
 static int16_t *winograd_weights(const int8_t *w, int32_t count, int32_t outputs) {
@@ -622,6 +657,9 @@ int main(int argc, char **argv) {
 #ifdef HAS_DEPTHWISE3X3
       for (int32_t count = 1; count <= 200; count += count < 9 ? 1 : count < 72 ? between(1, 7) : between(1, 50))
         check_depthwise3x3(between(1, 9), sizes[i] < 40 ? sizes[i] : 5, count, between(1, 3), between(1, 3), kind);
+#endif
+#ifdef HAS_DENSE
+      for (int32_t count = 1; count <= 300; count += between(1, 40)) check_dense(sizes[i], count, kind);
 #endif
 #ifdef HAS_WINOGRAD3X3
       for (int32_t count = 16; count <= 112; count += 16 * between(1, 2))

@@ -19,6 +19,7 @@ import QKernelsIntrinsics
         table.depthwise3x3 = qk_avx512vnni_depthwise3x3
         table.lstm_cell = qk_avx512vnni_lstm_cell
         table.winograd3x3 = qk_avx512vnni_winograd3x3
+        table.dense = qk_avx512vnni_dense
         table.asks_for_flipped_rows = 1
         return InnerKernels(table: table)
       }
@@ -50,6 +51,9 @@ import QKernelsIntrinsics
     @inline(__always) var hasWinograd3x3: Bool { table.winograd3x3 != nil }
     /// Does nothing without ``hasWinograd3x3``.
     @inline(__always) func winograd3x3(_ args: inout qk_winograd3x3_args) { table.winograd3x3?(&args) }
+    @inline(__always) var hasDense: Bool { table.dense != nil }
+    /// Does nothing without ``hasDense``.
+    @inline(__always) func dense(_ args: inout qk_matmul_args) { table.dense?(&args) }
     @inline(__always) func add(_ args: inout qk_add_args) { table.add(&args) }
     @inline(__always) func mul(_ args: inout qk_mul_args) { table.mul(&args) }
     @inline(__always) func lookup(_ args: inout qk_lookup_args) { table.lookup(&args) }

@@ -65,7 +65,11 @@ enum FullyConnected: Kernel {
     let params = context.view.params(Params.self)
     // The weights set out while the call is prepared: a small layer takes little longer than its weights.
     qk_prefetch(context.constant(params.pointee.quantization.weights, as: Int8.self))
-    if params.pointee.weightsZeroPoint == 0 {
+    if let workspace = context.workspace {
+      var quantization = params.pointee.quantization.resolved(context)
+      quantization.bias = UnsafePointer(workspace.assumingMemoryBound(to: Int32.self))
+      withArguments(context, params, quantization, firstRow: 0, rowCount: 1) { context.inner.dense(&$0) }
+    } else if params.pointee.weightsZeroPoint == 0 {
       let quantization = params.pointee.quantization.resolved(context)
       multiply(context, params, quantization, firstRow: 0, rowCount: rowCount(context, params))
     } else {
@@ -109,6 +113,14 @@ enum FullyConnected: Kernel {
     _ context: StepContext, _ params: UnsafePointer<Params>, _ quantization: qk_channel_quantization, firstRow: Int32,
     rowCount: Int32
   ) {
+    withArguments(context, params, quantization, firstRow: firstRow, rowCount: rowCount) { context.inner.matmul(&$0) }
+  }
+
+  @inline(__always)
+  private static func withArguments(
+    _ context: StepContext, _ params: UnsafePointer<Params>, _ quantization: qk_channel_quantization, firstRow: Int32,
+    rowCount: Int32, _ body: (inout qk_matmul_args) -> Void
+  ) {
     let input = context.input(0, as: Int8.self), output = context.output(0, as: Int8.self)
     let depth = params.pointee.inputDepth, channelCount = params.pointee.outputDepth
     var row: UnsafePointer<Int8>? = input + Int(firstRow) &* Int(depth)
@@ -119,7 +131,33 @@ enum FullyConnected: Kernel {
         weights: context.constant(params.pointee.quantization.weights, as: Int8.self),
         quantization: quantization, output: output + Int(firstRow) &* Int(channelCount),
         outputStride: channelCount, channelCount: channelCount)
-      context.inner.matmul(&args)
+      body(&args)
+    }
+  }
+
+  /// Bytes of workspace for a verified layer of one row whose channels share a scale that shifts right: the start values of
+  /// the sums, in the place of biases, sums of weights, multipliers and shifts. 0 for others, or if the set has no use.
+  static func workspaceByteCount(_ view: StepView, _ inner: InnerKernels) -> Int {
+    let params = view.params(Params.self).pointee
+    let multiplier = view.model.constant(params.quantization.multiplier).assumingMemoryBound(to: Int32.self)
+    let shift = view.model.constant(params.quantization.shift).assumingMemoryBound(to: Int32.self)
+    guard inner.hasDense, params.weightsZeroPoint == 0, view.input(0).pointee.byteCount == UInt32(params.inputDepth),
+      multiplier[0] >= 1 << 30, shift[0] < 0
+    else { return 0 }
+    for channel in 0..<Int(params.outputDepth) {
+      if multiplier[channel] != multiplier[0] || shift[channel] != shift[0] { return 0 }
+    }
+    return roundedUp(Int(params.outputDepth), toMultipleOf: 16) &* 4
+  }
+
+  /// Prepares the workspace of a step for which ``workspaceByteCount(_:_:)`` is not 0.
+  static func fillWorkspace(_ view: StepView, _ workspace: UnsafeMutableRawPointer) {
+    let params = view.params(Params.self).pointee
+    let bias = view.model.constant(params.quantization.bias).assumingMemoryBound(to: Int32.self)
+    let sums = view.model.constant(params.quantization.weightSums).assumingMemoryBound(to: Int32.self)
+    let starts = workspace.assumingMemoryBound(to: Int32.self)
+    for channel in 0..<roundedUp(Int(params.outputDepth), toMultipleOf: 16) {
+      starts[channel] = bias[channel] &- 128 &* sums[channel]
     }
   }
 }

@@ -12,6 +12,8 @@ private struct FourBlocks {
 
 /// The arguments of a call.
 private struct DenseLoop {
+  /// Whether the biases are the start values of the sums already.
+  let isPrepared: Bool
   let args: UnsafePointer<qk_matmul_args>
   let rows: UnsafePointer<UnsafePointer<Int8>?>
   let rowCount: Int
@@ -21,7 +23,8 @@ private struct DenseLoop {
   /// What makes the input unsigned: 0 if it is already.
   let flip: __m512i
 
-  @inline(__always) init(_ args: UnsafePointer<qk_matmul_args>) {
+  @inline(__always) init(_ args: UnsafePointer<qk_matmul_args>, isPrepared: Bool = false) {
+    self.isPrepared = isPrepared
     self.args = args
     rows = args.pointee.rows
     rowCount = Int(args.pointee.rowCount)
@@ -32,7 +35,9 @@ private struct DenseLoop {
 
   /// The start value of the 16 sums `offset` channels behind `channel`.
   @inline(__always) private func start(_ channel: Int, _ offset: Int = 0) -> __m512i {
-    let bias = args.pointee.quantization.bias + channel, sums = args.pointee.quantization.weightSums + channel
+    let bias = args.pointee.quantization.bias + channel
+    if isPrepared { return qk512_load(bias + offset) }
+    let sums = args.pointee.quantization.weightSums + channel
     return qk512_sub(qk512_load(bias + offset), qk512_shift_left(qk512_load(sums + offset), 7))
   }
 
@@ -102,6 +107,12 @@ private struct PlainScales {
     right = qk512_complement(qk512_load(shift))
   }
 
+  /// The same scale for all channels.
+  @inline(__always) init(one q: qk_channel_quantization) {
+    doubled = qk512_set1(q.multiplier[0] &<< 1)
+    right = qk512_set1(~q.shift[0])
+  }
+
   /// Negative in lanes of other scales.
   @inline(__always) var others: __m512i { qk512_or(right, qk512_complement(doubled)) }
 
@@ -127,6 +138,13 @@ private struct FourScales {
     b = PlainScales(multiplier + 16, shift + 16)
     c = PlainScales(multiplier + 32, shift + 32)
     d = PlainScales(multiplier + 48, shift + 48)
+  }
+
+  @inline(__always) init(one q: qk_channel_quantization) {
+    a = PlainScales(one: q)
+    b = a
+    c = a
+    d = a
   }
 
   @inline(__always) var arePlain: Bool {
@@ -219,3 +237,29 @@ func dense(_ args: UnsafePointer<qk_matmul_args>) {
 /// Matmul16 of one pixel.
 @inline(__always)
 func dense16(_ args: UnsafePointer<qk_matmul_args>) { denseOfAnyScales(args, 0, outputBytes: 2) }
+
+/// Matmul of one pixel whose channels share a scale that shifts right, with prepared start values.
+@inline(__always)
+func denseOfOneScale(_ args: UnsafePointer<qk_matmul_args>) {
+  let q = args.pointee.quantization
+  let loop = DenseLoop(args, isPrepared: true)
+  let end = Int(args.pointee.channelCount)
+  var channel = 0
+  var weights = args.pointee.weights.unsafelyUnwrapped
+  while end &- channel >= 64 {
+    let sums = loop.four(channel, weights)
+    qk512_store(args.pointee.output + channel, FourScales(one: q).bytes(sums, q))
+    channel &+= 64
+    weights += 4 &* loop.blockBytes
+  }
+  while channel < end {
+    let doubled = PlainScales(one: q).outputs(loop.one(channel, weights))
+    let z = qk512_set1(2 &* q.outputZeroPoint &+ 1)
+    let bytes = qk128_clamp8(
+      qk512_saturate8(qk512_shift_right_by1(qk512_add(doubled, z))),
+      qk128_set1_8(Int8(truncatingIfNeeded: q.outputMin)), qk128_set1_8(Int8(truncatingIfNeeded: q.outputMax)))
+    qk128_store_first(args.pointee.output + channel, bytes, Int32(truncatingIfNeeded: min(end &- channel, 16)))
+    channel &+= 16
+    weights += loop.blockBytes
+  }
+}

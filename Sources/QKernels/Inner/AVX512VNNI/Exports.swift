@@ -31,3 +31,4 @@ import QKernelsIntrinsics
 @implementation @c public func qk_avx512vnni_winograd3x3(_ args: UnsafePointer<qk_winograd3x3_args>!) {
   winograd3x3(args)
 }
+@implementation @c public func qk_avx512vnni_dense(_ args: UnsafePointer<qk_matmul_args>!) { denseOfOneScale(args) }

@@ -62,6 +62,10 @@ typedef struct {
 /* matmul16: matmul with int16 outputs: output points to int16_t, outputStride counts elements, and the clamp is
  * within -32768...32767. */
 
+/* dense: matmul of one pixel, of one row, whose channels share a scale that shifts right, so that less is read beside the
+ * weights. quantization.bias holds the start values of the sums of unsigned input, bias - 128 * weightSums; weightSums is not
+ * used; multiplier and shift point to one value each. An optional primitive. */
+
 /* depthwise: pixelCount output pixels of channelCount channels; every channel has its own tapCount weights.
  *   x(p, t) = taps[p * pointerStride + t] + p * pixelStride
  *   acc[p][c] = bias[c] + sum over t of x(p, t)[c] * weights[c / 16][t / 4][c % 16][t % 4] */
@@ -204,6 +208,7 @@ typedef struct {
   void (*depthwise3x3)(const qk_depthwise3x3_args *);
   void (*lstm_cell)(const qk_lstm_cell_args *);
   void (*winograd3x3)(const qk_winograd3x3_args *);
+  void (*dense)(const qk_matmul_args *);
   /* Whether matmul gains from rows that are flipped where they are copied (qk_matmul_args.flipped). */
   int32_t asks_for_flipped_rows;
 } qk_inner_table;
@@ -223,7 +228,7 @@ typedef struct {
     qk_inner_table table = {qk_##set##_matmul,    qk_##set##_matmul16, qk_##set##_depthwise,    \
                             qk_##set##_add,       qk_##set##_mul,      qk_##set##_lookup,       \
                             qk_##set##_max_pool,  qk_##set##_average_pool, qk_##set##_window_sum, \
-                            0, 0, 0, 0};                     \
+                            0, 0, 0, 0, 0};                  \
     return table;                                            \
   }
 
@@ -233,6 +238,7 @@ QK_DECLARE_INNER_SET(avx512vnni)
 void qk_avx512vnni_depthwise3x3(const qk_depthwise3x3_args *args);
 void qk_avx512vnni_lstm_cell(const qk_lstm_cell_args *args);
 void qk_avx512vnni_winograd3x3(const qk_winograd3x3_args *args);
+void qk_avx512vnni_dense(const qk_matmul_args *args);
 QK_DECLARE_INNER_SET(avxvnni)
 QK_DECLARE_INNER_SET(avx2)
 QK_DECLARE_INNER_SET(sse)

@@ -20,6 +20,7 @@ import QKernelsIntrinsics
         table.lstm_cell = qk_avx512vnni_lstm_cell
         table.winograd3x3 = qk_avx512vnni_winograd3x3
         table.dense = qk_avx512vnni_dense
+        table.convolution = qk_avx512vnni_convolution
         table.asks_for_flipped_rows = 1
         return InnerKernels(table: table)
       }
@@ -54,6 +55,9 @@ import QKernelsIntrinsics
     @inline(__always) var hasDense: Bool { table.dense != nil }
     /// Does nothing without ``hasDense``.
     @inline(__always) func dense(_ args: inout qk_matmul_args) { table.dense?(&args) }
+    @inline(__always) var hasConvolution: Bool { table.convolution != nil }
+    /// Does nothing without ``hasConvolution``.
+    @inline(__always) func convolution(_ args: inout qk_convolution_args) { table.convolution?(&args) }
     @inline(__always) func add(_ args: inout qk_add_args) { table.add(&args) }
     @inline(__always) func mul(_ args: inout qk_mul_args) { table.mul(&args) }
     @inline(__always) func lookup(_ args: inout qk_lookup_args) { table.lookup(&args) }

@@ -32,3 +32,6 @@ import QKernelsIntrinsics
   winograd3x3(args)
 }
 @implementation @c public func qk_avx512vnni_dense(_ args: UnsafePointer<qk_matmul_args>!) { denseOfOneScale(args) }
+@implementation @c public func qk_avx512vnni_convolution(_ args: UnsafePointer<qk_convolution_args>!) {
+  convolution(args)
+}

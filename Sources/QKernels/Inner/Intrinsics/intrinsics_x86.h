@@ -210,9 +210,35 @@ QK_INLINE __m512i qk512_high_quotient(__m512i a, __m512i m, int32_t n) {
 }
 /* Whether a lane of a, b, c or d has none of the bits of mask. */
 QK_INLINE int qk512_any_clear(__m512i a, __m512i b, __m512i c, __m512i d, __m512i mask) {
-  const __mmask16 ab = _mm512_testn_epi32_mask(a, mask) | _mm512_testn_epi32_mask(b, mask);
-  return (ab | _mm512_testn_epi32_mask(c, mask) | _mm512_testn_epi32_mask(d, mask)) != 0;
+  const __mmask16 ab = _mm512_mask_test_epi32_mask(_mm512_test_epi32_mask(a, mask), b, mask);
+  return _mm512_mask_test_epi32_mask(_mm512_mask_test_epi32_mask(ab, c, mask), d, mask) != 0xFFFF;
 }
+/* acc + the sums of pairs of products of signed words of 16 bits; opaque, because the compiler would split it. */
+QK_INLINE __m512i qk512_dpwssd(__m512i acc, __m512i a, __m512i b) {
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
+  return acc;
+}
+/* The lanes of a, b, c and d that have none of the bits of mask, a in the lowest bits. */
+QK_INLINE uint64_t qk512_clear_lanes(__m512i a, __m512i b, __m512i c, __m512i d, __m512i mask) {
+  const uint64_t low = _mm512_testn_epi32_mask(a, mask) | (uint32_t)_mm512_testn_epi32_mask(b, mask) << 16;
+  return low | (uint64_t)_mm512_testn_epi32_mask(c, mask) << 32 | (uint64_t)_mm512_testn_epi32_mask(d, mask) << 48;
+}
+/* Bytes of a and b to the odd places, 0 to the even ones; opaque, because the compiler would mask in a step of its own. */
+QK_INLINE __m512i qk512_pick_odd8(__m512i a, __m512i index, __m512i b) {
+  __asm__("vpermt2b %2, %1, %0%{%3%}%{z%}" : "+v"(a) : "v"(index), "v"(b), "Yk"((__mmask64)0xAAAAAAAAAAAAAAAA));
+  return a;
+}
+/* The index that picks pairs of elements i of a and b: of each quarter's 16 the elements first, first + 2, + 4 and + 6. */
+QK_INLINE __m512i qk512_pair_index(int32_t first) {
+  const __m512i lanes = _mm512_set_epi32(54, 52, 50, 48, 38, 36, 34, 32, 22, 20, 18, 16, 6, 4, 2, 0);
+  const __m512i i = _mm512_add_epi32(lanes, _mm512_set1_epi32(first));
+  return _mm512_or_si512(_mm512_slli_epi32(i, 8), _mm512_slli_epi32(_mm512_or_si512(i, _mm512_set1_epi32(64)), 24));
+}
+/* The upper halves of the lanes of a and b, side by side. */
+QK_INLINE __m512i qk512_join_upper16(__m512i a, __m512i b) {
+  return _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(a, 16), b);
+}
+QK_INLINE __m512i qk512_shift_right16(__m512i a, int32_t n) { return _mm512_sra_epi16(a, _mm_cvtsi32_si128(n)); }
 QK_INLINE __m512i qk512_or(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
 /* acc + the dot products of the pair of int16 at p with each pair of w; the compiler keeps it where it stands. */
 QK_INLINE __m512i qk512_dpwssd_pair_here(__m512i acc, const void *p, __m512i w) {

@@ -28,6 +28,12 @@ QK_INLINE __m128i qk128_clamp8(__m128i a, __m128i lo, __m128i hi) { return _mm_m
 QK_INLINE __m128i qk128_max8(__m128i a, __m128i b) { return _mm_max_epi8(a, b); }
 QK_INLINE __m128i qk128_load(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
 QK_INLINE void qk128_store(void *p, __m128i v) { _mm_storeu_si128((__m128i *)p, v); }
+/* 16 words of 16 bits. */
+QK_INLINE __m256i qk256_set1_16(int16_t x) { return _mm256_set1_epi16(x); }
+QK_INLINE __m256i qk256_widen8to16(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+QK_INLINE __m256i qk256_add16(__m256i a, __m256i b) { return _mm256_add_epi16(a, b); }
+QK_INLINE __m256i qk256_sub16(__m256i a, __m256i b) { return _mm256_sub_epi16(a, b); }
+QK_INLINE __m256i qk256_shift_left16_by2(__m256i a) { return _mm256_slli_epi16(a, 2); }
 #endif
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512VBMI__)
@@ -223,12 +229,6 @@ QK_INLINE __m512i qk512_shift_left_by2(__m512i a) { return _mm512_slli_epi32(a, 
 QK_INLINE __m512i qk512_sub_where_negative(__m512i a, __m512i c) {
   return _mm512_mask_sub_epi32(a, _mm512_movepi32_mask(a), a, c);
 }
-/* 16 words of 16 bits. */
-QK_INLINE __m256i qk256_set1_16(int16_t x) { return _mm256_set1_epi16(x); }
-QK_INLINE __m256i qk256_widen8(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
-QK_INLINE __m256i qk256_add16(__m256i a, __m256i b) { return _mm256_add_epi16(a, b); }
-QK_INLINE __m256i qk256_sub16(__m256i a, __m256i b) { return _mm256_sub_epi16(a, b); }
-QK_INLINE __m256i qk256_shift_left16_by2(__m256i a) { return _mm256_slli_epi16(a, 2); }
 #endif
 #if defined(__AVX2__) && !defined(__AVX512F__)
 QK_INLINE __m256i qk256_set1(int32_t x) { return _mm256_set1_epi32(x); }
@@ -257,7 +257,6 @@ QK_INLINE __m256i qk256_high_multiply(__m256i a, __m256i m, __m256i modd) {
 }
 /* 4 words to the even lanes, 0 in the odd ones. */
 QK_INLINE __m256i qk256_spread32(const void *p) { return _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)p)); }
-QK_INLINE __m256i qk256_widen8to16(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
 QK_INLINE __m256i qk256_widen8to16v(__m128i a) { return _mm256_cvtepi8_epi16(a); }
 QK_INLINE __m256i qk256_widen8(__m128i a) { return _mm256_cvtepi8_epi32(a); }
 QK_INLINE __m256i qk256_widen8_high(__m128i a) { return _mm256_cvtepi8_epi32(_mm_srli_si128(a, 8)); }

@@ -285,6 +285,28 @@ QK_INLINE __m128i qk256_saturate8(__m256i a, __m256i b) {
   __m256i words = qk256_saturate16(a, b);
   return _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
+/* Whether a vector is one register, not two. */
+QK_INLINE int qk256_is_one_register(void) { return 1; }
+QK_INLINE __m256i qk256_set1_8(int8_t x) { return _mm256_set1_epi8(x); }
+QK_INLINE __m256i qk256_shift_left_by2(__m256i a) { return _mm256_slli_epi32(a, 2); }
+/* The signed product of the even words, 64 bits each. */
+QK_INLINE __m256i qk256_mul_even(__m256i a, __m256i b) { return _mm256_mul_epi32(a, b); }
+/* The upper halves of the words of 64 bits of a to the even lanes, of b to the odd ones. */
+QK_INLINE __m256i qk256_join_upper(__m256i a, __m256i b) { return _mm256_blend_epi32(_mm256_srli_epi64(a, 32), b, 0xAA); }
+/* a with its sign changed in lanes where b is negative, 0 where b is 0. */
+QK_INLINE __m256i qk256_with_sign(__m256i a, __m256i b) { return _mm256_sign_epi32(a, b); }
+/* Saturated to 16 and 8 bits; each half on its own, the lanes of a first. */
+QK_INLINE __m256i qk256_packs32(__m256i a, __m256i b) { return _mm256_packs_epi32(a, b); }
+QK_INLINE __m256i qk256_packs16(__m256i a, __m256i b) { return _mm256_packs_epi16(a, b); }
+QK_INLINE __m256i qk256_adds16(__m256i a, __m256i b) { return _mm256_adds_epi16(a, b); }
+QK_INLINE __m256i qk256_shift_right16_by1(__m256i a) { return _mm256_srai_epi16(a, 1); }
+QK_INLINE __m256i qk256_clamp8(__m256i a, __m256i lo, __m256i hi) { return _mm256_min_epi8(_mm256_max_epi8(a, lo), hi); }
+/* The 2 x 4 matrix of words of 32 bits that the halves form, transposed. */
+QK_INLINE __m256i qk256_transpose2x4(__m256i a) {
+  return _mm256_permutevar8x32_epi32(a, _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0));
+}
+QK_INLINE __m128i qk256_lower(__m256i a) { return _mm256_castsi256_si128(a); }
+QK_INLINE __m128i qk256_upper(__m256i a) { return _mm256_extracti128_si256(a, 1); }
 /* The first n elements; n in 0...16, 0...8 for words of 32 bits. */
 QK_INLINE void qk128_store_first(void *p, __m128i v, int32_t n) {
   int8_t b[16];
@@ -311,6 +333,20 @@ QK_INLINE __m256i qk256_dpbusd(__m256i acc, __m256i u, __m256i s) {
 #else
   return _mm256_dpbusd_avx_epi32(acc, u, s);
 #endif
+}
+/* acc + the products of the pairs of 16 bits, added up. */
+QK_INLINE __m256i qk256_add_pair_products(__m256i acc, __m256i a, __m256i b) {
+#if defined(QK_EVEX_DOT)
+  __asm__("%{evex%} vpdpwssd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
+  return acc;
+#else
+  return _mm256_dpwssd_avx_epi32(acc, a, b);
+#endif
+}
+#elif defined(__AVX2__) && !defined(__AVX512F__)
+/* acc + the products of the pairs of 16 bits, added up. */
+QK_INLINE __m256i qk256_add_pair_products(__m256i acc, __m256i a, __m256i b) {
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
 }
 #endif
 #undef QK_INLINE

@@ -24,9 +24,21 @@ import QKernelsIntrinsics
         table.asks_for_flipped_rows = 1
         return InnerKernels(table: table)
       }
-      static var avxVNNI: InnerKernels { InnerKernels(table: qk_avxvnni_table()) }
-      static var avx2: InnerKernels { InnerKernels(table: qk_avx2_table()) }
-      static var sse: InnerKernels { InnerKernels(table: qk_sse_table()) }
+      static var avxVNNI: InnerKernels {
+        var table = qk_avxvnni_table()
+        table.winograd3x3 = qk_avxvnni_winograd3x3
+        return InnerKernels(table: table)
+      }
+      static var avx2: InnerKernels {
+        var table = qk_avx2_table()
+        table.winograd3x3 = qk_avx2_winograd3x3
+        return InnerKernels(table: table)
+      }
+      static var sse: InnerKernels {
+        var table = qk_sse_table()
+        table.winograd3x3 = qk_sse_winograd3x3
+        return InnerKernels(table: table)
+      }
     #elseif arch(arm64) && !QK_SCALAR_ONLY
       static var neonDot: InnerKernels {
         var table = qk_neondot_table()

@@ -264,8 +264,11 @@ void qk_avx512vnni_winograd3x3(const qk_winograd3x3_args *args);
 void qk_avx512vnni_dense(const qk_matmul_args *args);
 void qk_avx512vnni_convolution(const qk_convolution_args *args);
 QK_DECLARE_INNER_SET(avxvnni)
+void qk_avxvnni_winograd3x3(const qk_winograd3x3_args *args);
 QK_DECLARE_INNER_SET(avx2)
+void qk_avx2_winograd3x3(const qk_winograd3x3_args *args);
 QK_DECLARE_INNER_SET(sse)
+void qk_sse_winograd3x3(const qk_winograd3x3_args *args);
 #elif defined(__aarch64__)
 QK_DECLARE_INNER_SET(neondot)
 void qk_neondot_depthwise3x3(const qk_depthwise3x3_args *args);

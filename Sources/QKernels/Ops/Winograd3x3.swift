@@ -23,8 +23,8 @@ enum Winograd3x3 {
     return weightBytes &+ qk_winograd3x3_scratch_size(channels, output.dimension(3))
   }
 
-  /// Whether the groups of four tiles of 4 x 4 outputs are filled well enough; the direct form needs twice the products of
-  /// full ones.
+  /// Whether the groups of four tiles of 4 x 4 outputs are filled well enough. The bound is that of AVX-512, where full
+  /// groups take half the instructions of the direct form's products; a quarter elsewhere.
   private static func gains(_ output: TensorRecord) -> Bool {
     let height = output.dimension(1), width = output.dimension(2)
     guard height <= 1 << 14, width <= 1 << 14 else { return false }

@@ -312,6 +312,115 @@ static void check_depthwise3x3(int32_t height, int32_t width, int32_t count, int
 }
 #endif
 
+#ifdef HAS_DENSE
+static void check_dense(int32_t groups, int32_t count, int kind) {
+  int32_t blocks = (count + 15) / 16, padded = blocks * 16;
+  int8_t *w = bytes((size_t)blocks * groups * 64, kind == 1, -127), *x = bytes((size_t)groups * 4, kind == 1, -128);
+  channels c = make_channels(padded, count, kind);
+  int32_t *starts = allocate((size_t)padded * 4);
+  for (int32_t o = 0; o < padded; o++) {
+    for (int32_t i = 0; i < groups * 4; i++) {
+      if (o >= count) w[(o / 16 * groups + i / 4) * 64 + o % 16 * 4 + i % 4] = 0;
+      c.sums[o] += w[(o / 16 * groups + i / 4) * 64 + o % 16 * 4 + i % 4];
+    }
+    starts[o] = (int32_t)((uint32_t)c.bias[o] - 128u * (uint32_t)c.sums[o]);
+    c.multiplier[o] = o == 0 ? c.multiplier[0] | 1 << 30 : o < count ? c.multiplier[0] : 0;
+    c.shift[o] = o == 0 ? (c.shift[0] < 0 ? c.shift[0] : -1 - c.shift[0]) : c.shift[0];
+  }
+  int8_t *expected = guarded((size_t)count), *actual = guarded((size_t)count);
+  const int8_t *row = x;
+  qk_matmul_args a = {.rows = &row, .rowCount = 1, .rowGroups = groups, .pixelCount = 1, .weights = w,
+                      .quantization = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0}, .output = expected + GUARD,
+                      .outputStride = count, .channelCount = count};
+  set_clamp(&a.quantization, kind, -128, 127);
+  qk_matmul_args b = a;
+  int32_t multiplier = c.multiplier[0], shift = c.shift[0];
+  b.quantization.bias = starts, b.quantization.weightSums = NULL;
+  b.quantization.multiplier = &multiplier, b.quantization.shift = &shift;
+  b.output = actual + GUARD;
+  qk_scalar_matmul(&a);
+  PRIMITIVE(SET_NAME, dense)(&b);
+  char what[120];
+  snprintf(what, sizeof what, "dense groups %d channels %d kind %d", groups, count, kind);
+  compare(what, expected, actual, (size_t)count);
+  free(w), free(x), free(starts), free(expected), free(actual), free_channels(c);
+}
+#endif
+
+#ifdef HAS_WINOGRAD3X3
+/* G w G' of a convolution's weights [outputs][3][3][count], in the order of the primitive. */
+static int16_t *winograd_weights(const int8_t *w, int32_t count, int32_t outputs) {
+  static const int32_t G[6][3] = {{6, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}};
+  int16_t *u = allocate((size_t)(outputs + 15) / 16 * 16 * count * 36 * 2);
+  for (int32_t o = 0; o < outputs; o++)
+    for (int32_t c = 0; c < count; c++)
+      for (int32_t i = 0; i < 6; i++)
+        for (int32_t j = 0; j < 6; j++) {
+          int32_t sum = 0;
+          for (int32_t t = 0; t < 9; t++) sum += G[i][t / 3] * G[j][t % 3] * w[((size_t)o * 9 + t) * count + c];
+          u[(((size_t)(o / 16 * 6 + j) * (count / 2) + c / 2) * 6 + i) * 32 + o % 16 * 2 + c % 2] = (int16_t)sum;
+        }
+  return u;
+}
+
+static void check_winograd3x3(int32_t height, int32_t width, int32_t count, int32_t outputs, int kind) {
+  int32_t padded = (outputs + 15) / 16 * 16, padTop = between(0, 2), padLeft = between(0, 2);
+  int32_t outputHeight = height + padTop + between(0, 2) - 2, outputWidth = width + padLeft + between(0, 2) - 2;
+  if (outputHeight < 1 || outputWidth < 1) return;
+  int8_t *w = bytes((size_t)outputs * 9 * count, kind == 1, -127), *x = bytes((size_t)height * width * count, kind == 1, -128);
+  int8_t *packed = allocate((size_t)padded * 9 * count);
+  channels c = make_channels(padded, outputs, kind);
+  for (int32_t o = 0; o < outputs; o++) {
+    int32_t magnitude = 0;
+    for (int32_t i = 0; i < 9 * count; i++) {
+      int8_t weight = w[o * 9 * count + i];
+      packed[(((size_t)(o / 16) * 9 * (count / 4)) + i / 4) * 64 + o % 16 * 4 + i % 4] = weight;
+      magnitude += weight < 0 ? -weight : weight;
+    }
+    /* The primitive's domain, up to its ends. */
+    if (kind == 1) c.bias[o] = ((1 << 25) - 1 - 128 * magnitude) * (next() % 2 ? 1 : -1);
+    if (c.multiplier[o] && c.shift[o] >= 0) c.shift[o] = -1;
+  }
+  int16_t *u = winograd_weights(w, count, outputs);
+  int32_t zero = kind == 1 ? -128 : between(-128, 127), pixels = outputHeight * outputWidth;
+  int8_t *padding = allocate((size_t)count);
+  memset(padding, zero, (size_t)count);
+  const int8_t **pointers = allocate(sizeof(void *) * pixels * 9);
+  for (int32_t i = 0; i < pixels * 9; i++) {
+    int32_t row = i / 9 / outputWidth - padTop + i % 9 / 3, column = i / 9 % outputWidth - padLeft + i % 3;
+    int inside = row >= 0 && row < height && column >= 0 && column < width;
+    pointers[i] = inside ? x + ((size_t)row * width + column) * count : padding;
+  }
+  size_t size = (size_t)pixels * outputs, scratchSize = qk_winograd3x3_scratch_size((size_t)count, (size_t)outputs);
+  int8_t *expected = guarded(size), *actual = guarded(size), *scratch = allocate(scratchSize);
+  memset(scratch, 0x5A, scratchSize + SLACK);
+  qk_channel_quantization q = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0};
+  set_clamp(&q, kind, -128, 127);
+  qk_matmul_args a = {.rows = pointers, .pointerStride = 9, .rowCount = 9, .rowGroups = count / 4, .pixelCount = pixels,
+                      .weights = packed, .quantization = q, .output = expected + GUARD, .outputStride = outputs,
+                      .channelCount = outputs};
+  qk_winograd3x3_args b = {.input = x, .height = height, .width = width, .channelCount = count, .padTop = padTop,
+                           .padLeft = padLeft, .outputHeight = outputHeight, .outputWidth = outputWidth,
+                           .inputZeroPoint = zero, .weights = u, .quantization = q, .output = actual + GUARD,
+                           .outputChannelCount = outputs, .scratch = scratch};
+  qk_scalar_matmul(&a);
+  PRIMITIVE(SET_NAME, winograd3x3)(&b);
+  char what[200];
+  snprintf(what, sizeof what, "winograd3x3 %dx%d channels %d to %d padding %d %d kind %d", height, width, count, outputs,
+           padTop, padLeft, kind);
+  compare(what, expected, actual, size);
+  checks++;
+  for (size_t i = scratchSize; i < scratchSize + SLACK; i++)
+    if (scratch[i] != 0x5A) {
+      failures++;
+      printf("FAIL %s: scratch written beyond its end\n", what);
+      break;
+    }
+  free(w), free(x), free(packed), free(u), free(padding), free(pointers), free(expected), free(actual), free(scratch);
+  free_channels(c);
+}
+#endif
+
 static void check_elementwise(int32_t count, int kind) {
   int8_t *x = bytes((size_t)count, kind == 1, -128), *y = bytes((size_t)count, kind == 1, -128);
   int8_t *expected = guarded((size_t)count), *actual = guarded((size_t)count);
@@ -605,6 +714,30 @@ static void bench_depthwise3x3(int32_t size, int32_t width, int32_t count, int32
 }
 #endif
 
+#ifdef HAS_WINOGRAD3X3
+static void bench_winograd3x3(int32_t size, int32_t count) {
+  int8_t *w = bytes((size_t)count * 9 * count, 0, -127), *x = bytes((size_t)size * size * count, 0, -128);
+  int16_t *u = winograd_weights(w, count, count);
+  channels c = make_channels(count, count, 0);
+  int8_t *output = guarded((size_t)size * size * count);
+  qk_winograd3x3_args a = {.input = x, .height = size, .width = size, .channelCount = count, .padTop = 1, .padLeft = 1,
+                           .outputHeight = size, .outputWidth = size, .inputZeroPoint = -128, .weights = u,
+                           .quantization = {c.bias, c.sums, c.multiplier, c.shift, -128, -128, 127},
+                           .output = output + GUARD, .outputChannelCount = count,
+                           .scratch = allocate(qk_winograd3x3_scratch_size((size_t)count, (size_t)count))};
+  double macs = 9.0 * size * size * count * count, best = 1e18;
+  int repeats = (int)(3e6 / macs) + 1;
+  for (int t = 0; t < 400; t++) {
+    double start = now();
+    for (int i = 0; i < repeats; i++) PRIMITIVE(SET_NAME, winograd3x3)(&a);
+    double time = (now() - start) / repeats;
+    if (time < best) best = time;
+  }
+  printf("winograd3x3 %dx%dx%d %10.1f ns %8.1f GMAC/s\n", size, size, count, best, macs / best);
+  free(w), free(x), free(u), free(output), free(a.scratch), free_channels(c);
+}
+#endif
+
 static void bench_add(int32_t count) {
   int8_t *x = bytes((size_t)count, 0, -128), *y = bytes((size_t)count, 0, -128), *output = guarded((size_t)count);
   qk_add_args a = {.a = x, .b = y, .aStep = 1, .bStep = 1, .count = count, .leftShift = 20, .aZeroPoint = 3,
@@ -629,6 +762,8 @@ int main(int argc, char **argv) {
       for (int j = 0; j < SIZES; j += full ? 1 : 2) {
         check_matmul(between(1, 4), between(1, 9), sizes[i] < 40 ? sizes[i] : 13, sizes[j], kind, j & 1, i & 1);
         check_matmul(1, sizes[i], 1, sizes[j], kind, i & 1, 0);
+        /* Four blocks of which the last is not full. */
+        check_matmul(between(1, 3), sizes[i], 1, 64 * between(1, 3) - between(1, 15), kind, i & 1, 0);
         check_depthwise(between(1, 26), sizes[i] < 40 ? sizes[i] : 11, sizes[j], kind);
         check_pool(between(1, 8), between(1, 8), sizes[i], kind);
       }
@@ -636,6 +771,13 @@ int main(int argc, char **argv) {
 #ifdef HAS_DEPTHWISE3X3
       for (int32_t count = 1; count <= 200; count += count < 9 ? 1 : count < 72 ? between(1, 7) : between(1, 50))
         check_depthwise3x3(between(1, 9), sizes[i] < 40 ? sizes[i] : 5, count, between(1, 3), between(1, 3), kind);
+#endif
+#ifdef HAS_DENSE
+      for (int32_t count = 1; count <= 300; count += between(1, 40)) check_dense(sizes[i], count, kind);
+#endif
+#ifdef HAS_WINOGRAD3X3
+      for (int32_t count = 16; count <= 112; count += 16 * between(1, 2))
+        check_winograd3x3(between(1, 13), sizes[i] < 40 ? sizes[i] : 12, count, sizes[i], kind);
 #endif
 #ifdef HAS_CONVOLUTION
       for (int j = 0; j < SIZES; j++)
@@ -669,6 +811,12 @@ int main(int argc, char **argv) {
     bench_matmul("dense 128->640", 1, 32, 1, 128, 640);
     bench_matmul("dense 128->8", 1, 32, 1, 128, 8);
     bench_matmul("dense 8->128", 1, 2, 1, 8, 128);
+#ifdef HAS_WINOGRAD3X3
+    bench_winograd3x3(32, 16);
+    bench_winograd3x3(16, 32);
+    bench_winograd3x3(8, 64);
+    bench_winograd3x3(56, 64);
+#endif
 #ifdef HAS_CONVOLUTION
     for (int rectified = 0; rectified < 2; rectified++) {
       bench_convolution(32, 3, 3, 1, 16, rectified);

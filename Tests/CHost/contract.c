@@ -129,6 +129,28 @@ int main(int argc, char **argv) {
     qk_run(&context);
     if (n == 0) memcpy(first, output.data, (size_t)output.byte_count);
     CHECK(memcmp(first, output.data, (size_t)output.byte_count) == 0);
+
+    /* With a workspace, after it is gone, and through another set, which has none. */
+    size_t workspace_size = qk_workspace_size(&context);
+    unsigned char *workspace = aligned((unsigned char *)malloc(workspace_size + 128));
+    CHECK(n > 0 || workspace_size == 0);
+    CHECK(qk_use_workspace(NULL, workspace, workspace_size) == QK_BAD_ARGUMENT);
+    CHECK(qk_use_workspace(&context, workspace + 1, workspace_size) == QK_BUFFER_TOO_SMALL);
+    if (workspace_size > 0) CHECK(qk_use_workspace(&context, workspace, workspace_size - 1) == QK_BUFFER_TOO_SMALL);
+    for (int round = 0; round < 3; round++) {
+      if (round == 0) CHECK(qk_use_workspace(&context, workspace, workspace_size) == QK_OK);
+      if (round == 1) CHECK(qk_use_workspace(&context, NULL, 0) == QK_OK);
+      if (round == 2) CHECK(qk_use_workspace(&context, workspace, workspace_size) == QK_OK &&
+                            qk_set_isa(&context, "scalar") == QK_OK && qk_workspace_size(&context) == 0);
+      if (round > 0) memset(workspace, 0x77, workspace_size);
+      for (int32_t i = 0; i < qk_input_count(model); i++) {
+        CHECK(qk_input(&context, i, &tensor) == QK_OK);
+        for (int32_t j = 0; j < tensor.element_count; j++) qk_set(&tensor, j, j * 37 % 251 - 125);
+      }
+      qk_reset(&context);
+      qk_run(&context);
+      CHECK(memcmp(first, output.data, (size_t)output.byte_count) == 0);
+    }
   }
 
   /* The self-test, and a model that fails it: one checksum is wrong, and the file's own is right. */

@@ -104,6 +104,12 @@ static void *run(void *argument) {
   inside = 1;
   status = qk_init(&context, model, arena, arena_size, state, state_size);
   if (status == QK_OK && isa != NULL) status = qk_set_isa(&context, isa);
+  /* Every second thread has a workspace. */
+  size_t workspace_size = status == QK_OK && start % 2 == 1 ? qk_workspace_size(&context) : 0;
+  inside = 0;
+  void *workspace = memory(workspace_size);
+  inside = 1;
+  if (workspace_size > 0) status = qk_use_workspace(&context, workspace, workspace_size);
   if (status == QK_OK) status = qk_input(&context, 0, &input);
   if (status == QK_OK) status = qk_output(&context, 0, &output);
   inside = 0;
@@ -123,6 +129,7 @@ static void *run(void *argument) {
   inside = 0;
   free(arena);
   free(state);
+  free(workspace);
   return status == QK_OK || status == QK_BAD_ARGUMENT ? NULL : "the self-test failed";
 }
 

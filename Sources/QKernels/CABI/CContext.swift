@@ -6,6 +6,7 @@ struct CContext {
   var arena: UnsafeMutableRawPointer
   /// The arena again for a model without state.
   var state: UnsafeMutableRawPointer
+  var workspace: Workspace
   var kernels: UnsafePointer<qk_kernel>?
   var kernelCount: Int
   /// Raw value of ``InnerSet``.
@@ -30,6 +31,7 @@ struct CContext {
     self.model = model
     self.arena = arena
     self.state = arena
+    workspace = Workspace()
     self.kernels = kernels
     self.kernelCount = kernelCount
     set = Int(InnerSet.best.rawValue)
@@ -59,7 +61,8 @@ struct CContext {
   /// The runner of the context's model in its memory.
   @inline(__always) var runner: PlanRunner {
     PlanRunner(
-      resuming: Plan(verified: ModelView(base: model)), arena: arena, state: state, inner: innerSet.kernels)
+      resuming: Plan(verified: ModelView(base: model)), arena: arena, state: state, workspace: workspace,
+      inner: innerSet.kernels)
   }
 }
 

@@ -146,6 +146,29 @@ private func describe(_ runner: PlanRunner, _ index: Int, into view: UnsafeMutab
   }
   var bound = CContext(context)
   bound.set = Int(set.rawValue)
+  bound.workspace = Workspace()
+  bound.store(to: context)
+  return Status.ok.rawValue
+}
+
+@implementation @c public func qk_workspace_size(_ context: UnsafePointer<qk_context>!) -> Int {
+  let bound = CContext(context)
+  return bound.runner.plan.workspaceByteCount(bound.innerSet)
+}
+
+@implementation @c public func qk_use_workspace(
+  _ context: UnsafeMutablePointer<qk_context>!, _ workspace: UnsafeMutableRawPointer!, _ size: Int
+) -> qk_status {
+  guard let context else { return Status.badArgument.rawValue }
+  var bound = CContext(context)
+  let plan = bound.runner.plan
+  bound.workspace = Workspace()
+  if let workspace {
+    guard isAligned(workspace), size >= plan.workspaceByteCount(bound.innerSet) else {
+      return Status.bufferTooSmall.rawValue
+    }
+    bound.workspace = Workspace(workspace, plan, bound.innerSet.kernels)
+  }
   bound.store(to: context)
   return Status.ok.rawValue
 }

@@ -108,6 +108,10 @@ enum Conv2D: Kernel {
 
   static func run(_ context: StepContext) {
     let params = context.view.params(Params.self).pointee
+    if let workspace = context.workspace {
+      Winograd3x3.run(context, params, workspace)
+      return
+    }
     let weights = context.constant(params.quantization.weights, as: Int8.self)
     let quantization = params.quantization.resolved(context)
     let output = context.output(0, as: Int8.self)

@@ -6,6 +6,7 @@ public struct PlanRunner {
   public let plan: Plan
   let arena: UnsafeMutableRawPointer
   let state: UnsafeMutableRawPointer
+  let workspace: Workspace
   let inner: InnerKernels
 
   /// Binds `plan` to memory and resets the state.
@@ -13,11 +14,14 @@ public struct PlanRunner {
   /// - Parameters:
   ///   - arena: at least ``Plan/arenaByteCount`` bytes, 16-byte aligned.
   ///   - state: at least ``Plan/stateByteCount`` bytes, 16-byte aligned.
+  ///   - workspace: nothing, or at least ``Plan/workspaceByteCount(_:)`` bytes, 16-byte aligned, for speed.
   ///   - set: the instruction set of the inner kernels; every set gives the same bytes.
   /// - Throws: ``Status/bufferTooSmall`` for a buffer that is smaller or misaligned, ``Status/badArgument`` for a set that
   ///   this machine lacks.
   public init(
-    plan: Plan, arena: UnsafeMutableRawBufferPointer, state: UnsafeMutableRawBufferPointer, set: InnerSet = .best
+    plan: Plan, arena: UnsafeMutableRawBufferPointer, state: UnsafeMutableRawBufferPointer,
+    workspace: UnsafeMutableRawBufferPointer = UnsafeMutableRawBufferPointer(start: nil, count: 0),
+    set: InnerSet = .best
   ) throws(Status) {
     guard set.isAvailable else { throw .badArgument }
     self.plan = plan
@@ -25,19 +29,26 @@ public struct PlanRunner {
     self.arena = try PlanRunner.checked(arena, byteCount: plan.arenaByteCount)
     // A model without state never touches this pointer.
     self.state = plan.stateByteCount == 0 ? self.arena : try PlanRunner.checked(state, byteCount: plan.stateByteCount)
+    self.workspace =
+      workspace.count == 0
+      ? Workspace() : Workspace(try PlanRunner.checked(workspace, byteCount: plan.workspaceByteCount(set)), plan, inner)
     reset()
   }
 
   /// A runner in memory that was checked before; the state stays as it is.
   @inline(__always)
-  init(resuming plan: Plan, arena: UnsafeMutableRawPointer, state: UnsafeMutableRawPointer, inner: InnerKernels) {
+  init(
+    resuming plan: Plan, arena: UnsafeMutableRawPointer, state: UnsafeMutableRawPointer, workspace: Workspace,
+    inner: InnerKernels
+  ) {
     self.plan = plan
     self.arena = arena
     self.state = state
+    self.workspace = workspace
     self.inner = inner
   }
 
-  private static func checked(_ buffer: UnsafeMutableRawBufferPointer, byteCount: Int) throws(Status)
+  static func checked(_ buffer: UnsafeMutableRawBufferPointer, byteCount: Int) throws(Status)
     -> UnsafeMutableRawPointer
   {
     guard let base = buffer.baseAddress, buffer.count >= byteCount,
@@ -112,7 +123,8 @@ public struct PlanRunner {
   private func runStep<Kernels: KernelSet>(_ index: Int, _ kernels: Kernels, _ inner: UnsafePointer<InnerKernels>) {
     let step = plan.model.step(index)
     let context = StepContext(
-      view: StepView(model: plan.model, step: step), arena: arena, state: state, inner: inner)
+      view: StepView(model: plan.model, step: step), arena: arena, state: state,
+      workspace: workspace.part(ofStep: index), inner: inner)
     kernels.run(step.pointee.code, context)
   }
 }

@@ -53,15 +53,19 @@ public struct StepContext {
   let view: StepView
   let arena: UnsafeMutableRawPointer
   let state: UnsafeMutableRawPointer
+  /// The step's part of the runner's workspace, or nil.
+  let workspace: UnsafeMutableRawPointer?
   /// The runner's table of primitives, which is not copied for every step.
   private let innerTable: UnsafePointer<InnerKernels>
 
   @inline(__always) init(
-    view: StepView, arena: UnsafeMutableRawPointer, state: UnsafeMutableRawPointer, inner: UnsafePointer<InnerKernels>
+    view: StepView, arena: UnsafeMutableRawPointer, state: UnsafeMutableRawPointer, workspace: UnsafeMutableRawPointer?,
+    inner: UnsafePointer<InnerKernels>
   ) {
     self.view = view
     self.arena = arena
     self.state = state
+    self.workspace = workspace
     innerTable = inner
   }
 

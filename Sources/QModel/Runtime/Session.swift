@@ -1,6 +1,6 @@
 import QKernels
 
-/// A model ready to run: a verified file with one arena and one state of its own.
+/// A model ready to run: a verified file with arena, state and workspace of its own.
 ///
 /// Use one session per thread; the ``VerifiedModel`` may be shared.
 public final class Session {
@@ -10,25 +10,30 @@ public final class Session {
   public let set: InnerSet
   private let arena: UnsafeMutableRawBufferPointer
   private let state: UnsafeMutableRawBufferPointer
+  private let workspace: UnsafeMutableRawBufferPointer
   private let runner: PlanRunner
   /// Where elements in the source's order are stored, for the tensors that were asked for.
   private var positions: [Int: [Int32]] = [:]
 
-  /// Allocates arena and state for `model` and resets the state.
+  /// Allocates arena, state and workspace for `model` and resets the state.
   ///
-  /// - Parameter set: the instruction set; every set gives the same bytes.
+  /// - Parameters:
+  ///   - set: the instruction set; every set gives the same bytes.
+  ///   - usesWorkspace: whether runs may be faster at the price of ``VerifiedModel/workspaceByteCount(_:)`` more bytes.
   /// - Throws: `ModelError.Kind.other` when this machine lacks the set.
-  public init(_ model: VerifiedModel, set: InnerSet = .best) throws(ModelError) {
+  public init(_ model: VerifiedModel, set: InnerSet = .best, usesWorkspace: Bool = true) throws(ModelError) {
     self.model = model
     self.set = set
     // Exact sizes, so that a sanitizer sees any access beyond them. Zeroed: the slack behind tensors is read, not used.
     arena = Session.zeroed(model.arenaByteCount)
     state = Session.zeroed(model.stateByteCount)
+    workspace = Session.zeroed(usesWorkspace ? model.workspaceByteCount(set) : 0)
     do throws(Status) {
-      runner = try PlanRunner(plan: model.plan, arena: arena, state: state, set: set)
+      runner = try PlanRunner(plan: model.plan, arena: arena, state: state, workspace: workspace, set: set)
     } catch {
       arena.deallocate()
       state.deallocate()
+      workspace.deallocate()
       throw ModelError(.other, "cannot run the model on instruction set \(set.name): \(error.explanation)")
     }
   }
@@ -41,6 +46,7 @@ public final class Session {
   deinit {
     arena.deallocate()
     state.deallocate()
+    workspace.deallocate()
   }
 
   private static func zeroed(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {

@@ -54,6 +54,8 @@ public final class VerifiedModel: @unchecked Sendable {
   public var arenaByteCount: Int { plan.arenaByteCount }
   /// Bytes that one session keeps from run to run; 0 without recurrence.
   public var stateByteCount: Int { plan.stateByteCount }
+  /// Bytes of workspace with which a session on `set` is faster; 0 where nothing is to be gained.
+  public func workspaceByteCount(_ set: InnerSet) -> Int { plan.workspaceByteCount(set) }
   /// The size of the file.
   public var fileByteCount: Int { Int(plan.model.header.pointee.fileByteCount) }
   /// Multiply-accumulate operations of one run.

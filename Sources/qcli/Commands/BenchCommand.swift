@@ -126,6 +126,7 @@ struct Measurement {
       ("max_us", .number(Self.microseconds(times.last ?? 0))), ("runs", .integer(times.count)),
       ("isa", .string("\(set.name)")), ("macs", .integer(model.macs)), ("arena_bytes", .integer(model.arenaByteCount)),
       ("state_bytes", .integer(model.stateByteCount)),
+      ("workspace_bytes", .integer(model.workspaceByteCount(set))),
       (
         "ops",
         .array(
@@ -154,6 +155,8 @@ struct Measurement {
     if model.macs > 0 { facts.add(["rate", Self.rate(model.macs, median), "GMAC/s"]) }
     facts.add(["arena", grouped(model.arenaByteCount), "bytes"])
     facts.add(["state", grouped(model.stateByteCount), "bytes"])
+    let workspace = model.workspaceByteCount(set)
+    if workspace > 0 { facts.add(["workspace", grouped(workspace), "bytes"]) }
     text += facts.body(indent: 2)
     guard perOp else { return text }
 

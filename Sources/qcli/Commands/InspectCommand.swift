@@ -39,7 +39,8 @@ enum InspectCommand {
     return .object([
       ("format", "qkm"), ("format_version", .integer(Int(ModelFormat.version))),
       ("file_bytes", .integer(model.fileByteCount)), ("arena_bytes", .integer(model.arenaByteCount)),
-      ("state_bytes", .integer(model.stateByteCount)), ("macs", .integer(model.macs)),
+      ("state_bytes", .integer(model.stateByteCount)),
+      ("workspace_bytes", .integer(model.workspaceByteCount(set))), ("macs", .integer(model.macs)),
       ("isa", .string("\(set.name)")), ("inputs", tensors(model.inputs, kind: "input")),
       ("outputs", tensors(model.outputs, kind: "output")),
       (
@@ -72,6 +73,8 @@ enum InspectCommand {
     facts.add(["file", grouped(model.fileByteCount), "bytes"])
     facts.add(["arena", grouped(model.arenaByteCount), "bytes"])
     facts.add(["state", grouped(model.stateByteCount), "bytes"])
+    let workspace = model.workspaceByteCount(set)
+    if workspace > 0 { facts.add(["workspace", grouped(workspace), "bytes, optional, for speed"]) }
     facts.add(["work", grouped(model.macs), "multiply-accumulates"])
     text += facts.body(indent: 2)
     text += "  runs on instruction set \(set.name)\n"

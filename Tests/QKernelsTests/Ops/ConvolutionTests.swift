@@ -71,6 +71,50 @@ import Testing
     }
   }
 
+  /// What Winograd's algorithm takes: odd sizes, padding on any side, more than one image, channels that are not blocks.
+  static let winogradCases: [Case] = [
+    Case(input: [1, 8, 8, 16], outputChannels: 16, window: window((3, 3), pad: (1, 1)), after: (1, 1)),
+    Case(input: [3, 8, 12, 32], outputChannels: 24, window: window((3, 3), pad: (2, 0)), after: (0, 2)),
+    Case(input: [1, 14, 19, 48], outputChannels: 5, window: window((3, 3))),
+  ]
+
+  @Test(arguments: winogradCases) func winogradEqualsTheDefinition(_ c: Case) throws {
+    for seed in UInt64(1)...3 {
+      let layer = layer(c, .convolution, .int8, seed: seed)
+      expectEqual(try layer.run(), layer.expected(), "seed \(seed)")
+    }
+  }
+
+  /// The forms that are exact and gain; all others go without.
+  @Test func workspaceIsAskedForWhereItServes() throws {
+    let best = InnerSet.best
+    func workspace(_ c: Case, _ change: (inout TestConvolution) -> Void = { _ in }) throws -> Int {
+      var layer = layer(c, .convolution, .int8, seed: 1)
+      change(&layer)
+      #expect(try layer.workspaceByteCount(.scalar) == 0)
+      return try layer.workspaceByteCount(best)
+    }
+    func square(_ size: Int, _ channels: Int, _ outputs: Int, _ w: Window2D? = nil) -> Case {
+      Case(
+        input: [1, size, size, channels], outputChannels: outputs, window: w ?? Self.window((3, 3), pad: (1, 1)),
+        after: (1, 1))
+    }
+    for c in Self.winogradCases { #expect(try (workspace(c) > 0) == best.kernels.hasWinograd3x3) }
+    #expect(try (workspace(square(8, 64, 64)) > 64 * 64 * 72) == best.kernels.hasWinograd3x3)
+    // Tiles that are mostly empty, channels that leave a rest, weights beyond the cache.
+    #expect(try workspace(square(5, 16, 16)) == 0)
+    #expect(try workspace(square(8, 24, 16)) == 0)
+    #expect(try workspace(square(8, 112, 112)) == 0)
+    // Other windows.
+    #expect(try workspace(square(16, 16, 16, Self.window((3, 3), stride: (2, 1), pad: (1, 1)))) == 0)
+    #expect(try workspace(square(16, 16, 16, Self.window((3, 3), dilation: (1, 2), pad: (1, 1)))) == 0)
+    #expect(try workspace(square(16, 16, 16, Self.window((3, 2), pad: (1, 1)))) == 0)
+    // Sums that could leave 2^25, and scales that shift left.
+    #expect(try workspace(square(8, 16, 16)) { $0.quantization.bias[15] = 1 << 25 } == 0)
+    #expect(try workspace(square(8, 16, 16)) { $0.quantization.bias[0] = -1 << 25 } == 0)
+    #expect(try workspace(square(8, 16, 16)) { $0.quantization.shifts[7] = 0 } == 0)
+  }
+
   static let depthwiseCases: [Case] = [
     Case(input: [1, 1, 1, 1], outputChannels: 1, window: window((1, 1))),
     Case(input: [2, 5, 4, 33], outputChannels: 33, window: window((3, 3), pad: (1, 1)), after: (1, 1)),

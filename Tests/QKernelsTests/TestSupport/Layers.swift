@@ -105,19 +105,22 @@ struct TestConvolution {
     }
   }
 
-  private func runConvolution(_ output: Operand) throws -> [Int] {
-    let geometry = Conv2DGeometry(window: window, groups: Int32(groups))
+  private var geometry: Conv2DGeometry { Conv2DGeometry(window: window, groups: Int32(groups)) }
+
+  private var packedConvolution: [Int8] {
     let perGroup = outputChannels / groups
     let rows = Int(geometry.rowCount), length = Int(geometry.rowLength(channels: Int32(channels)))
     let isContiguous = groups == 1 && window.dilationWidth == 1
-    let packed = (0..<groups).flatMap { group in
+    return (0..<groups).flatMap { group in
       Packing.matmul(channels: perGroup, rows: rows, length: length) { channel, row, k in
         let o = group * perGroup + channel
         return isContiguous
           ? weight(o, row, k / depth, k % depth) : weight(o, row / kernelWidth, row % kernelWidth, k)
       }
     }
-    let sums = [channelSums()]
+  }
+
+  private func runConvolution(_ output: Operand) throws -> [Int] {
     if isWide {
       return try runStep(
         .conv2DInt16, inputs: [input], outputs: [output],
@@ -126,20 +129,33 @@ struct TestConvolution {
           Conv2DInt16Params(
             geometry: geometry,
             quantization: quantization.wideRecord(
-              &$0, weights: packed, groups: groups, sums: sums, inputZeroPoint: input.zeroPoint))
+              &$0, weights: packedConvolution, groups: groups, sums: [channelSums()], inputZeroPoint: input.zeroPoint))
         }
       ).outputs[0]
     }
     return try runStep(
-      .conv2D, inputs: [input], outputs: [output],
-      scratch: { (p: Conv2DParams) in p.scratchByteCount(input: input.record, output: output.record) ?? -1 },
-      makeParams: {
-        Conv2DParams(
-          geometry: geometry,
-          quantization: quantization.record(
-            &$0, weights: packed, groups: groups, sums: sums, inputZeroPoint: input.zeroPoint))
-      }
+      .conv2D, inputs: [input], outputs: [output], scratch: { scratch($0, output) }, makeParams: conv2DParams
     ).outputs[0]
+  }
+
+  private func scratch(_ params: Conv2DParams, _ output: Operand) -> Int {
+    params.scratchByteCount(input: input.record, output: output.record) ?? -1
+  }
+
+  private func conv2DParams(_ builder: inout PlanBuilder) -> Conv2DParams {
+    Conv2DParams(
+      geometry: geometry,
+      quantization: quantization.record(
+        &builder, weights: packedConvolution, groups: groups, sums: [channelSums()], inputZeroPoint: input.zeroPoint))
+  }
+
+  /// The workspace that an int8 convolution asks for on an instruction set.
+  func workspaceByteCount(_ set: InnerSet) throws -> Int {
+    let output = Operand(shape: outputShape, type: .int8, zeroPoint: quantization.outputZeroPoint)
+    return try VerifiedModel(
+      bytes: buildStep(
+        .conv2D, inputs: [input], outputs: [output], scratch: { scratch($0, output) }, makeParams: conv2DParams)
+    ).workspaceByteCount(set)
   }
 
   private func runDepthwise(_ output: Operand, _ multiplier: Int) throws -> [Int] {

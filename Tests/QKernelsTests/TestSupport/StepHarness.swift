@@ -59,7 +59,8 @@ struct StepResult {
 /// The instruction sets of this machine beside the scalar one.
 private let vectorSets: [InnerSet] = (1..<32).compactMap { InnerSet(rawValue: $0) }.filter(\.isAvailable)
 
-/// Writes a model of one step, verifies it, runs it on every instruction set of this machine, and checks that all give the
+/// Writes a model of one step, verifies it, runs it on every instruction set of this machine, without and with workspace,
+/// and checks that all give the
 /// same outputs and write nothing but outputs, state and scratch. Returns what the scalar set gives.
 ///
 /// - Parameters:
@@ -75,10 +76,15 @@ func runStep<Params: BitwiseCopyable>(
   let result = try runModel(
     bytes, inputs: inputs, outputs: outputs, sequence: sequence, set: .scalar, sourceLocation: sourceLocation)
   for set in vectorSets {
-    let other = try runModel(
-      bytes, inputs: inputs, outputs: outputs, sequence: sequence, set: set, sourceLocation: sourceLocation)
-    for (index, output) in other.outputs.enumerated() {
-      expectEqual(output, result.outputs[index], "\(code) on \(set)", sourceLocation: sourceLocation)
+    for usesWorkspace in [false, true] {
+      let other = try runModel(
+        bytes, inputs: inputs, outputs: outputs, sequence: sequence, set: set, usesWorkspace: usesWorkspace,
+        sourceLocation: sourceLocation)
+      for (index, output) in other.outputs.enumerated() {
+        expectEqual(
+          output, result.outputs[index], "\(code) on \(set)\(usesWorkspace ? " with workspace" : "")",
+          sourceLocation: sourceLocation)
+      }
     }
   }
   return result
@@ -128,7 +134,7 @@ func decoded(_ memory: UnsafeRawPointer, _ type: StoredType, count: Int) -> [Int
 
 private func runModel(
   _ bytes: [UInt8], inputs: [Operand], outputs: [Operand], sequence: [[Int]], set: InnerSet,
-  sourceLocation: SourceLocation
+  usesWorkspace: Bool = false, sourceLocation: SourceLocation
 ) throws -> StepResult {
   let file = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
   defer { file.deallocate() }
@@ -139,15 +145,17 @@ private func runModel(
   let guardBytes = 256
   let arena = UnsafeMutableRawBufferPointer.allocate(byteCount: plan.arenaByteCount + 2 * guardBytes, alignment: 64)
   let state = UnsafeMutableRawBufferPointer.allocate(byteCount: plan.stateByteCount + 16, alignment: 64)
+  let workspace = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: usesWorkspace ? plan.workspaceByteCount(set) : 0, alignment: 16)
   defer {
     arena.deallocate()
     state.deallocate()
+    workspace.deallocate()
   }
   for index in arena.indices { arena[index] = UInt8(truncatingIfNeeded: index &* 151 &+ 77) }
   let runner = try PlanRunner(
     plan: plan, arena: UnsafeMutableRawBufferPointer(rebasing: arena[guardBytes..<arena.count - guardBytes]),
-    state: state,
-    set: set)
+    state: state, workspace: workspace, set: set)
 
   let step = plan.model.step(0).pointee
   let view = StepView(model: plan.model, step: plan.model.step(0))

@@ -29,6 +29,7 @@ import Testing
     #expect(object["macs"] as? Int == 48)
     #expect(object["arena_bytes"] as? Int == 256)
     #expect(object["state_bytes"] as? Int == 0)
+    #expect(object["workspace_bytes"] as? Int == 0)
     let ops = try #require(object["ops"] as? [[String: Any]])
     #expect(ops.map { $0["name"] as? String } == ["h", "y"])
     #expect(ops.map { $0["macs"] as? Int } == [24, 24])

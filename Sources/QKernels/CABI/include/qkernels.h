@@ -20,7 +20,7 @@
  * Threads. A model may be used by any number of threads at once. A context, with its arena and state, belongs to one
  * thread at a time; contexts are independent of each other.
  *
- * Pointers to models, arenas and state must be multiples of QK_ALIGNMENT.
+ * Pointers to models, arenas, state and workspaces must be multiples of QK_ALIGNMENT.
  *
  * C11 or C++17. Link with libqkernels.a. */
 #ifndef QKERNELS_H
@@ -39,7 +39,7 @@ extern "C" {
 /* The version of file layout and arithmetic. A model is accepted by libraries of exactly its version. */
 #define QK_FORMAT_VERSION 1
 
-/* What addresses of models, arenas and state are multiples of, in bytes. */
+/* What addresses of models, arenas, state and workspaces are multiples of, in bytes. */
 #define QK_ALIGNMENT 16
 
 /* The highest number of axes of a tensor. */
@@ -66,9 +66,9 @@ enum {
 enum { QK_INT8 = 1, QK_INT16 = 2, QK_INT32 = 3 };
 
 /* A model bound to memory. The caller provides the space, on the stack or anywhere; the contents are private. It holds
- * pointers to model, arena and state, which must outlive it, and may be moved or copied as long as only one copy is used. */
+ * pointers to model, arena, state and workspace, which must outlive it, and may be moved or copied as long as only one copy is used. */
 typedef struct qk_context {
-  uintptr_t opaque[6];
+  uintptr_t opaque[7];
 } qk_context;
 
 /* A view of an input or output. real = scale * (q - zero_point).
@@ -150,9 +150,23 @@ int32_t qk_version(void);
 /* The name of the instruction set that the context uses ("scalar", "avx2", "neondot", ...). */
 const char *qk_isa(const qk_context *context);
 
-/* Makes the context use the instruction set of this name: for tests and measurements; every set gives the same bytes.
- * Returns QK_OK, or QK_BAD_ARGUMENT if the library or the processor lacks it. */
+/* Makes the context use the instruction set of this name: for tests and measurements; every set gives the same bytes. The
+ * context loses its workspace. Returns QK_OK, or QK_BAD_ARGUMENT if the library or the processor lacks it. */
 qk_status qk_set_isa(qk_context *context, const char *name);
+
+/* Memory for speed: bytes of workspace that make this model faster with the context's instruction set, 0 if none do. The
+ * outputs are the same bytes. Convolutions of 3 x 3 use it where the set has Winograd's algorithm, for their weights in its
+ * form: eight times the bytes that they have in the model, at most half a megabyte a layer and 64 megabytes in all. Dense
+ * layers with one scale use 4 bytes a channel on AVX-512 VNNI. */
+size_t qk_workspace_size(const qk_context *context);
+
+/* Gives the context a workspace, prepares it in time linear in its size, and makes later runs use it; NULL takes it away.
+ *
+ *   workspace   at least qk_workspace_size(context) bytes for this context alone; contents do not matter.
+ *
+ * Returns QK_OK; QK_BAD_ARGUMENT if `context` is NULL; QK_BUFFER_TOO_SMALL for a workspace that is smaller or misaligned:
+ * the context then has the one that it had. */
+qk_status qk_use_workspace(qk_context *context, void *workspace, size_t size);
 
 /* ---- Real numbers ------------------------------------------------------------------------------------------------------
  * The only floating point; not in the library but here, so that a program which never calls it carries none of it. */

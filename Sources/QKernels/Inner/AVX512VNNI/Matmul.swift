@@ -654,67 +654,12 @@ extension MatmulLoop {
     if COUNT > 1 { finishQuad(t.a, t.b, t.c, t.d, column, result + 4 &* outputStride, one, law) }
     if COUNT > 2 { finishQuad(u.a, u.b, u.c, u.d, column, result + 8 &* outputStride, one, law) }
   }
-
-  /// One pixel: a dense layer, as fast as its weights arrive. No constants are computed ahead, for they would serve once.
-  @inline(__always)
-  func dense() {
-    let end = (channelCount &+ 15) / 16
-    var block = 0
-    while end &- block >= 4 {
-      dense(block, InlineArray<4, Void>(repeating: ()))
-      block &+= 4
-    }
-    if end &- block >= 2 {
-      dense(block, InlineArray<2, Void>(repeating: ()))
-      block &+= 2
-    }
-    if end > block { dense(block, InlineArray<1, Void>(repeating: ())) }
-  }
-
-  @inline(__always)
-  private func dense<let NB: Int>(_ block: Int, _ nb: InlineArray<NB, Void>) {
-    let channel = 16 &* block
-    var sums = InlineArray<4, __m512i>(repeating: qk512_zero())
-    for n in 0..<NB { sums[n] = Vec.accumulator(quantization, channel &+ 16 &* n) }
-    addProducts(&sums, block, 0, nb)
-    let result = output + channel &* outputBytes
-    if NB == 4, outputBytes == 1, channelCount &- channel >= 64 {
-      let r0 = Vec.Requantizer(quantization, channel), r1 = Vec.Requantizer(quantization, channel &+ 16)
-      let r2 = Vec.Requantizer(quantization, channel &+ 32), r3 = Vec.Requantizer(quantization, channel &+ 48)
-      if r0.isPlain, r1.isPlain, r2.isPlain, r3.isPlain {
-        let z = qk512_set1_16(Int16(truncatingIfNeeded: quantization.outputZeroPoint))
-        let ab = qk512_packs32(r0.scaled(sums[0], isPlain: true), r1.scaled(sums[1], isPlain: true))
-        let cd = qk512_packs32(r2.scaled(sums[2], isPlain: true), r3.scaled(sums[3], isPlain: true))
-        let bytes = qk512_transpose4x4(qk512_packs16(qk512_adds16(ab, z), qk512_adds16(cd, z)))
-        qk512_store(result, qk512_clamp8(bytes, qk512_set1_8(r0.lowScalar), qk512_set1_8(r0.highScalar)))
-        return
-      }
-    }
-    store(sums[0], channel)
-    if NB > 1 { store(sums[1], channel &+ 16) }
-    if NB > 2 { store(sums[2], channel &+ 32) }
-    if NB > 3 { store(sums[3], channel &+ 48) }
-  }
-
-  /// Requantizes and stores the sums of one block of one pixel.
-  @inline(__always)
-  private func store(_ sums: __m512i, _ channel: Int) {
-    let requantizer = Vec.Requantizer(quantization, channel)
-    let result = output + channel &* outputBytes
-    let count = min(channelCount &- channel, 16)
-    if outputBytes == 1 {
-      requantizer.store8(sums, result, count)
-    } else {
-      requantizer.store16(sums, result, count)
-    }
-  }
 }
 
-/// The whole primitive: matmul (one output byte) or matmul16 (two).
+/// The whole primitive: matmul (one output byte) or matmul16 (two) of more pixels than one.
 @inline(__always)
 func matmul(_ args: UnsafePointer<qk_matmul_args>, outputBytes: Int) {
-  let loop = MatmulLoop(args.pointee, outputBytes: outputBytes)
-  if loop.pixelCount == 1 { loop.dense() } else { loop.run() }
+  MatmulLoop(args.pointee, outputBytes: outputBytes).run()
 }
 
 /// The whole primitive.

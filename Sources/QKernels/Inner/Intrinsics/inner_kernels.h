@@ -16,6 +16,15 @@ static inline void qk_copy(void *destination, const void *source, size_t count) 
   __builtin_memcpy(destination, source, count);
 }
 
+/* Has the kilobyte at p loaded ahead of its use, on processors whose loads run ahead. It may lie anywhere. */
+static inline void qk_prefetch(const void *p) {
+#if defined(__x86_64__) || defined(__aarch64__)
+  for (int line = 0; line < 16; line++) __builtin_prefetch((const char *)p + 64 * line);
+#else
+  (void)p;
+#endif
+}
+
 /* Requantization of the output channels; every array is padded to whole channel blocks (multiplier 0 in the padding). */
 typedef struct {
   const int32_t *bias;       /* bias with the input zero point folded in: b - inputZeroPoint * sum(w) */
@@ -53,6 +62,10 @@ typedef struct {
 /* matmul16: matmul with int16 outputs: output points to int16_t, outputStride counts elements, and the clamp is
  * within -32768...32767. */
 
+/* dense: matmul of one pixel, of one row, whose channels share a scale that shifts right, so that less is read beside the
+ * weights. quantization.bias holds the start values of the sums of unsigned input, bias - 128 * weightSums; weightSums is not
+ * used; multiplier and shift point to one value each. An optional primitive. */
+
 /* depthwise: pixelCount output pixels of channelCount channels; every channel has its own tapCount weights.
  *   x(p, t) = taps[p * pointerStride + t] + p * pixelStride
  *   acc[p][c] = bias[c] + sum over t of x(p, t)[c] * weights[c / 16][t / 4][c % 16][t % 4] */
@@ -85,6 +98,31 @@ typedef struct {
   int8_t *output; /* [outputHeight][outputWidth][channelCount] */
 } qk_depthwise3x3_args;
 
+/* winograd3x3: a whole image under a window of 3 x 3 with strides and dilation of 1. The values are those of matmul for the
+ * same convolution, computed by Winograd's minimal filtering F(4x4, 3x3): a tile of 4 x 4 outputs takes 36 products per
+ * pair of channels instead of 144. It is exact: all is integer, and what wraps at 32 bits comes back, because
+ * |acc| < 2^25 for every channel. Every scale shifts right (shift < 0) or has multiplier 0. An optional primitive.
+ *   weights: G w G' for each input and output channel, int16; G = [6 0 0; 1 1 1; 1 -1 1; 1 2 4; 1 -2 4; 0 0 6]; element
+ *            (i, j) of output channel o and input channel c at [o / 16][j][c / 2][i][o % 16][c % 2]
+ *   scratch: qk_winograd3x3_scratch_size bytes, aligned to 64 bytes */
+typedef struct {
+  const int8_t *input; /* [height][width][channelCount] */
+  int32_t height, width;
+  int32_t channelCount; /* a multiple of 16 */
+  int32_t padTop, padLeft;
+  int32_t outputHeight, outputWidth;
+  int32_t inputZeroPoint;
+  const int16_t *weights;
+  qk_channel_quantization quantization;
+  int8_t *output; /* [outputHeight][outputWidth][outputChannelCount] */
+  int32_t outputChannelCount;
+  void *scratch;
+} qk_winograd3x3_args;
+
+/* Two groups of sums, the constants of the channel blocks, transformed columns, four transformed tiles, a pixel of padding. */
+static inline size_t qk_winograd3x3_scratch_size(size_t channelCount, size_t outputChannelCount) {
+  return 2 * 6144 + (outputChannelCount + 15) / 16 * 512 + 3456 + channelCount * (288 + 1) + 256;
+}
 /* convolution: the matmul calls of a whole image, where they are one per output row. A kernel row is one run of bytes in the
  * input: kernelWidth * channelCount, without dilation. An optional primitive.
  *   output[y][x][o] = the output of matmul for the rows k = 0 ... kernelHeight - 1 with
@@ -191,6 +229,8 @@ typedef struct {
   /* Null where the set has none. */
   void (*depthwise3x3)(const qk_depthwise3x3_args *);
   void (*lstm_cell)(const qk_lstm_cell_args *);
+  void (*winograd3x3)(const qk_winograd3x3_args *);
+  void (*dense)(const qk_matmul_args *);
   void (*convolution)(const qk_convolution_args *);
   /* Whether matmul gains from rows that are flipped where they are copied (qk_matmul_args.flipped). */
   int32_t asks_for_flipped_rows;
@@ -211,7 +251,7 @@ typedef struct {
     qk_inner_table table = {qk_##set##_matmul,    qk_##set##_matmul16, qk_##set##_depthwise,    \
                             qk_##set##_add,       qk_##set##_mul,      qk_##set##_lookup,       \
                             qk_##set##_max_pool,  qk_##set##_average_pool, qk_##set##_window_sum, \
-                            0, 0, 0, 0};                     \
+                            0, 0, 0, 0, 0, 0};               \
     return table;                                            \
   }
 
@@ -220,10 +260,15 @@ QK_DECLARE_INNER_SET(scalar)
 QK_DECLARE_INNER_SET(avx512vnni)
 void qk_avx512vnni_depthwise3x3(const qk_depthwise3x3_args *args);
 void qk_avx512vnni_lstm_cell(const qk_lstm_cell_args *args);
+void qk_avx512vnni_winograd3x3(const qk_winograd3x3_args *args);
+void qk_avx512vnni_dense(const qk_matmul_args *args);
 void qk_avx512vnni_convolution(const qk_convolution_args *args);
 QK_DECLARE_INNER_SET(avxvnni)
+void qk_avxvnni_winograd3x3(const qk_winograd3x3_args *args);
 QK_DECLARE_INNER_SET(avx2)
+void qk_avx2_winograd3x3(const qk_winograd3x3_args *args);
 QK_DECLARE_INNER_SET(sse)
+void qk_sse_winograd3x3(const qk_winograd3x3_args *args);
 #elif defined(__aarch64__)
 QK_DECLARE_INNER_SET(neondot)
 void qk_neondot_depthwise3x3(const qk_depthwise3x3_args *args);

@@ -1,9 +1,9 @@
 import QKernelsIntrinsics
 
 // The winograd3x3 primitive of this set. Four tiles at a time: their input is transformed to int16; then, for one channel
-// block after the other, the 36 products are summed over the input channels, 8 output channels x 4 tiles x 3 products at a
-// time: 24 of 32 registers. The sums are transformed along the columns with the second three of a column, along the rows
-// and requantized when the channel block is complete.
+// block after the other, the 36 products are summed over the input channels, 8 output channels x 4 tiles x 2 products at a
+// time: 16 of 32 registers. The sums are transformed along the columns at once, along the rows and requantized when the
+// channel block is complete.
 
 /// A column of six values per lane, in 16 bits, multiplied by
 /// [4 0 -5 0 1 0; 0 -4 -4 1 1 0; 0 4 -4 -1 1 0; 0 -2 -1 2 1 0; 0 2 -1 -2 1 0; 0 4 0 -5 0 1].
@@ -69,53 +69,54 @@ private struct InputColumn {
   let d0: int8x16_t, d1: int8x16_t, d2: int8x16_t, d3: int8x16_t, d4: int8x16_t, d5: int8x16_t
 }
 
-// Six sums per lane, of a column or row, become 24, 12, 6 and 6 times its outputs when they are multiplied by
-// [1 -4 -4 1 1 0; 0 -2 2 1 -1 0; 0 -1 -1 1 1 0; 0 -1 1 2 -2 1].
-
-/// What the first three of six sums contribute.
-private struct FirstSums {
-  /// m0 - 4 (m1 + m2), m1 + m2, m1 - m2.
-  let v0: int32x4_t, sum: int32x4_t, difference: int32x4_t
-
-  @inline(__always)
-  init(_ m0: int32x4_t, _ m1: int32x4_t, _ m2: int32x4_t) {
-    sum = qkn_add(m1, m2)
-    difference = qkn_sub(m1, m2)
-    v0 = qkn_sub(m0, qkn_shift_left2(sum))
-  }
-
-  @inline(__always) init(loading p: UnsafeRawPointer) {
-    v0 = qkn_load32(p)
-    sum = qkn_load32(p + 16)
-    difference = qkn_load32(p + 32)
-  }
-
-  @inline(__always) func store(_ p: UnsafeMutableRawPointer) {
-    qkn_store32(p, v0)
-    qkn_store32(p + 16, sum)
-    qkn_store32(p + 32, difference)
-  }
-}
-
-/// The products of six sums.
+/// Six sums per lane multiplied by [1 -4 -4 1 1 0; 0 -2 2 1 -1 0; 0 -1 -1 1 1 0; 0 -1 1 2 -2 1]: 24, 12, 6 and 6 times the
+/// outputs of a row.
 private struct TransformedSums {
   let v0: int32x4_t, v1: int32x4_t, v2: int32x4_t, v3: int32x4_t
-
-  @inline(__always)
-  init(_ first: FirstSums, _ m3: int32x4_t, _ m4: int32x4_t, _ m5: int32x4_t) {
-    let s34 = qkn_add(m3, m4), d34 = qkn_sub(m3, m4)
-    v0 = qkn_add(first.v0, s34)
-    v1 = qkn_sub(d34, qkn_add(first.difference, first.difference))
-    v2 = qkn_sub(s34, first.sum)
-    v3 = qkn_add(qkn_sub(m5, first.difference), qkn_add(d34, d34))
-  }
 
   /// Of six vectors 64 bytes apart.
   @inline(__always)
   init(loading p: UnsafeRawPointer) {
-    self.init(
-      FirstSums(qkn_load32(p), qkn_load32(p + 64), qkn_load32(p + 128)), qkn_load32(p + 192), qkn_load32(p + 256),
-      qkn_load32(p + 320))
+    let middle = MiddleSums(
+      SumAndDifference(qkn_load32(p + 64), qkn_load32(p + 128)),
+      SumAndDifference(qkn_load32(p + 192), qkn_load32(p + 256)))
+    v0 = qkn_add(middle.v0, qkn_load32(p))
+    v1 = middle.v1
+    v2 = middle.v2
+    v3 = qkn_add(middle.v3, qkn_load32(p + 320))
+  }
+}
+
+/// The same without the first and the last of the six sums.
+private struct MiddleSums {
+  let v0: int32x4_t, v1: int32x4_t, v2: int32x4_t, v3: int32x4_t
+
+  @inline(__always)
+  init(_ m12: SumAndDifference, _ m34: SumAndDifference) {
+    v0 = qkn_sub(m34.sum, qkn_shift_left2(m12.sum))
+    v1 = qkn_sub(m34.difference, qkn_add(m12.difference, m12.difference))
+    v2 = qkn_sub(m34.sum, m12.sum)
+    v3 = qkn_sub(qkn_add(m34.difference, m34.difference), m12.difference)
+  }
+}
+
+private struct SumAndDifference {
+  let sum: int32x4_t, difference: int32x4_t
+
+  @inline(__always)
+  init(_ a: int32x4_t, _ b: int32x4_t) {
+    sum = qkn_add(a, b)
+    difference = qkn_sub(a, b)
+  }
+
+  @inline(__always) init(loading p: UnsafeRawPointer) {
+    sum = qkn_load32(p)
+    difference = qkn_load32(p + 16)
+  }
+
+  @inline(__always) func store(_ p: UnsafeMutableRawPointer) {
+    qkn_store32(p, sum)
+    qkn_store32(p + 16, difference)
   }
 }
 
@@ -124,15 +125,27 @@ private struct ProductSums {
   var a0: int32x4_t, a1: int32x4_t, b0: int32x4_t, b1: int32x4_t
   var c0: int32x4_t, c1: int32x4_t, d0: int32x4_t, d1: int32x4_t
 
-  @inline(__always) init(_ start: UnsafeRawPointer) {
+  /// Start values `stride` bytes apart from tile to tile.
+  @inline(__always) init(_ start: UnsafeRawPointer, _ stride: Int) {
     a0 = qkn_load32(start)
     a1 = qkn_load32(start + 16)
-    b0 = a0
-    b1 = a1
-    c0 = a0
-    c1 = a1
-    d0 = a0
-    d1 = a1
+    b0 = qkn_load32(start + stride)
+    b1 = qkn_load32(start + (stride &+ 16))
+    c0 = qkn_load32(start + 2 &* stride)
+    c1 = qkn_load32(start + (2 &* stride &+ 16))
+    d0 = qkn_load32(start + 3 &* stride)
+    d1 = qkn_load32(start + (3 &* stride &+ 16))
+  }
+
+  @inline(__always) func store(_ p: UnsafeMutableRawPointer, _ stride: Int) {
+    qkn_store32(p, a0)
+    qkn_store32(p + 16, a1)
+    qkn_store32(p + stride, b0)
+    qkn_store32(p + (stride &+ 16), b1)
+    qkn_store32(p + 2 &* stride, c0)
+    qkn_store32(p + (2 &* stride &+ 16), c1)
+    qkn_store32(p + 3 &* stride, d0)
+    qkn_store32(p + (3 &* stride &+ 16), d1)
   }
 
   /// Adds the products of 8 input channels.
@@ -189,8 +202,8 @@ private struct Winograd3x3 {
 
   /// The sums of a channel block, transformed along the columns: [4 tiles][4 rows][6][16].
   let sums: UnsafeMutableRawPointer
-  /// ``FirstSums`` of 8 output channels: [4 tiles][2][3][4].
-  let firstSums: UnsafeMutableRawPointer
+  /// ``SumAndDifference`` of the second and the third of a column's six products, 8 output channels: [4 tiles][2][2][4].
+  let middle: UnsafeMutableRawPointer
   /// The start values of products: 16 zeros, and those of the products (1, 1) of a channel block: 36 times the biases, which
   /// come out as 576, 288, ... times the biases everywhere.
   let starts: UnsafeMutableRawPointer
@@ -220,8 +233,8 @@ private struct Winograd3x3 {
     tilesPerRow = (outputWidth &+ 3) / 4
     tileCount = tilesPerRow &* ((outputHeight &+ 3) / 4)
     sums = args.scratch
-    firstSums = sums + 6144
-    starts = firstSums + 384
+    middle = sums + 6144
+    starts = middle + 256
     inverses = starts + 128
     columns = inverses + 64
     tiles = columns + 3456
@@ -333,58 +346,57 @@ private struct Winograd3x3 {
     }
   }
 
-  /// The products of a column of four tiles with 8 output channels, transformed along the column.
+  /// The products of a column of four tiles with 8 output channels, transformed along the column: two of six at a time, in
+  /// an order in which the last two start with what the others contribute.
   @inline(never)
   private func multiply(
     _ x: UnsafeRawPointer, _ w: UnsafeRawPointer, _ start: UnsafeRawPointer, _ place: UnsafeMutableRawPointer
   ) {
-    let first = products(x, w, start)
-    let (s0, s1, s2) = (first.0, first.1, first.2)
-    FirstSums(s0.a0, s1.a0, s2.a0).store(firstSums)
-    FirstSums(s0.a1, s1.a1, s2.a1).store(firstSums + 48)
-    FirstSums(s0.b0, s1.b0, s2.b0).store(firstSums + 96)
-    FirstSums(s0.b1, s1.b1, s2.b1).store(firstSums + 144)
-    FirstSums(s0.c0, s1.c0, s2.c0).store(firstSums + 192)
-    FirstSums(s0.c1, s1.c1, s2.c1).store(firstSums + 240)
-    FirstSums(s0.d0, s1.d0, s2.d0).store(firstSums + 288)
-    FirstSums(s0.d1, s1.d1, s2.d1).store(firstSums + 336)
-    let last = products(x + 192, w + 192, starts)
-    let (s3, s4, s5) = (last.0, last.1, last.2)
-    store(s3.a0, s4.a0, s5.a0, 0, place)
-    store(s3.a1, s4.a1, s5.a1, 1, place + 16)
-    store(s3.b0, s4.b0, s5.b0, 2, place + 1536)
-    store(s3.b1, s4.b1, s5.b1, 3, place + 1552)
-    store(s3.c0, s4.c0, s5.c0, 4, place + 3072)
-    store(s3.c1, s4.c1, s5.c1, 5, place + 3088)
-    store(s3.d0, s4.d0, s5.d0, 6, place + 4608)
-    store(s3.d1, s4.d1, s5.d1, 7, place + 4624)
+    let (m1, m2) = products(1, 2, x, w, ProductSums(start, 0), ProductSums(starts, 0))
+    SumAndDifference(m1.a0, m2.a0).store(middle)
+    SumAndDifference(m1.a1, m2.a1).store(middle + 32)
+    SumAndDifference(m1.b0, m2.b0).store(middle + 64)
+    SumAndDifference(m1.b1, m2.b1).store(middle + 96)
+    SumAndDifference(m1.c0, m2.c0).store(middle + 128)
+    SumAndDifference(m1.c1, m2.c1).store(middle + 160)
+    SumAndDifference(m1.d0, m2.d0).store(middle + 192)
+    SumAndDifference(m1.d1, m2.d1).store(middle + 224)
+    let (m3, m4) = products(3, 4, x, w, ProductSums(starts, 0), ProductSums(starts, 0))
+    storeMiddle(0, m3.a0, m4.a0, place)
+    storeMiddle(1, m3.a1, m4.a1, place + 16)
+    storeMiddle(2, m3.b0, m4.b0, place + 1536)
+    storeMiddle(3, m3.b1, m4.b1, place + 1552)
+    storeMiddle(4, m3.c0, m4.c0, place + 3072)
+    storeMiddle(5, m3.c1, m4.c1, place + 3088)
+    storeMiddle(6, m3.d0, m4.d0, place + 4608)
+    storeMiddle(7, m3.d1, m4.d1, place + 4624)
+    let (v0, v3) = products(0, 5, x, w, ProductSums(place, 1536), ProductSums(place + 1152, 1536))
+    v0.store(place, 1536)
+    v3.store(place + 1152, 1536)
   }
 
-  /// Three of a column's six products, of which the second starts with the values at `start`.
+  /// Products `first` and `second` of a column's six added to `s` and `t`.
   @inline(__always)
   private func products(
-    _ x: UnsafeRawPointer, _ w: UnsafeRawPointer, _ start: UnsafeRawPointer
-  ) -> (ProductSums, ProductSums, ProductSums) {
-    var s0 = ProductSums(starts), s1 = ProductSums(start), s2 = ProductSums(starts)
+    _ first: Int, _ second: Int, _ x: UnsafeRawPointer, _ w: UnsafeRawPointer, _ s: ProductSums, _ t: ProductSums
+  ) -> (ProductSums, ProductSums) {
+    var s = s, t = t
     var x = x, w = w
     var left = channelCount
     while left > 0 {
-      s0.add(x, w)
-      s1.add(x + 64, w + 64)
-      s2.add(x + 128, w + 128)
+      s.add(x + 64 &* first, w + 64 &* first)
+      t.add(x + 64 &* second, w + 64 &* second)
       x += 384
       w += 1536
       left &-= 8
     }
-    return (s0, s1, s2)
+    return (s, t)
   }
 
-  /// Transforms four channels of a tile along the column, with the first sums at `index`.
+  /// Transforms four channels of a tile along the column but for the first and the last sum.
   @inline(__always)
-  private func store(
-    _ m3: int32x4_t, _ m4: int32x4_t, _ m5: int32x4_t, _ index: Int, _ place: UnsafeMutableRawPointer
-  ) {
-    let result = TransformedSums(FirstSums(loading: firstSums + 48 &* index), m3, m4, m5)
+  private func storeMiddle(_ index: Int, _ m3: int32x4_t, _ m4: int32x4_t, _ place: UnsafeMutableRawPointer) {
+    let result = MiddleSums(SumAndDifference(loading: middle + 32 &* index), SumAndDifference(m3, m4))
     qkn_store32(place, result.v0)
     qkn_store32(place + 384, result.v1)
     qkn_store32(place + 768, result.v2)

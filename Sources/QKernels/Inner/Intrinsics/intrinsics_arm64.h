@@ -67,6 +67,13 @@ QK_INLINE const void *qkn_opaque(const void *p) {
   __asm__ volatile("" : "+r"(p));
   return p;
 }
+/* The address as it is, as one that the compiler does not know before the values: it loads nothing from there earlier, for
+ * which it would be short of registers. */
+QK_INLINE const void *qkn_after(const void *p, int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, int32x4_t e, int32x4_t f,
+                                int32x4_t g, int32x4_t h) {
+  __asm__("" : "+r"(p) : "w"(a), "w"(b), "w"(c), "w"(d), "w"(e), "w"(f), "w"(g), "w"(h));
+  return p;
+}
 QK_INLINE void qkn_store8(void *p, int8x16_t v) { vst1q_s8((int8_t *)p, v); }
 /* The first count bytes, 0...15. */
 QK_INLINE void qkn_store8_first(void *p, int8x16_t v, long count) {

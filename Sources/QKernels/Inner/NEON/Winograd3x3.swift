@@ -148,22 +148,31 @@ private struct ProductSums {
     qkn_store32(p + (3 &* stride &+ 16), d1)
   }
 
-  /// Adds the products of 8 input channels.
-  @inline(__always) mutating func add(_ x: UnsafeRawPointer, _ weights: UnsafeRawPointer) {
+  /// Adds the products of 8 input channels; moves the weights on by `stride` for each pair of channels. Nothing is loaded
+  /// much too early.
+  @inline(__always)
+  mutating func add(_ x: UnsafeRawPointer, _ weights: inout UnsafeRawPointer, _ stride: Int) {
     let a = qkn_load16(x), b = qkn_load16(x + 16), c = qkn_load16(x + 32), d = qkn_load16(x + 48)
-    add(a, b, c, d, weights, 0)
-    add(a, b, c, d, weights + 384, 2)
-    add(a, b, c, d, weights + 768, 4)
-    add(a, b, c, d, weights + 1152, 6)
+    add(a, b, c, d, &weights, stride, 0)
+    add(a, b, c, d, &weights, stride, 2)
+    add(a, b, c, d, &weights, stride, 4)
+    add(a, b, c, d, &weights, stride, 6)
+  }
+
+  /// The address as it is, for loads that come after these sums.
+  @inline(__always) func after(_ p: UnsafeRawPointer) -> UnsafeRawPointer {
+    qkn_after(p, a0, a1, b0, b1, c0, c1, d0, d1)
   }
 
   /// Adds the products of a pair of channels.
   @inline(__always)
   private mutating func add(
-    _ a: int16x8_t, _ b: int16x8_t, _ c: int16x8_t, _ d: int16x8_t, _ weights: UnsafeRawPointer, _ lane: Int
+    _ a: int16x8_t, _ b: int16x8_t, _ c: int16x8_t, _ d: int16x8_t, _ weights: inout UnsafeRawPointer, _ stride: Int,
+    _ lane: Int
   ) {
     let w = qkn_load16_by_2(weights)
     add(a, b, c, d, w.even, lane)
+    weights = after(weights + stride)
     add(a, b, c, d, w.odd, lane &+ 1)
   }
 
@@ -381,13 +390,14 @@ private struct Winograd3x3 {
     _ first: Int, _ second: Int, _ x: UnsafeRawPointer, _ w: UnsafeRawPointer, _ s: ProductSums, _ t: ProductSums
   ) -> (ProductSums, ProductSums) {
     var s = s, t = t
-    var x = x, w = w
+    var x = x, v = w + 64 &* first, w = w + 64 &* second
+    let stride = qkn_single(384)
     var left = channelCount
     while left > 0 {
-      s.add(x + 64 &* first, w + 64 &* first)
-      t.add(x + 64 &* second, w + 64 &* second)
+      s.add(x + 64 &* first, &v, stride)
+      x = s.after(x)
+      t.add(x + 64 &* second, &w, stride)
       x += 384
-      w += 1536
       left &-= 8
     }
     return (s, t)

@@ -200,6 +200,13 @@ QK_INLINE int16x8_t qkn_constant16(int16_t x) {
   __asm__("" : "+w"(v));
   return v;
 }
+QK_INLINE int32x4_t qkn_constant32(int32_t x) {
+  int32x4_t v = vdupq_n_s32(x);
+  __asm__("" : "+w"(v));
+  return v;
+}
+/* s - a * b. */
+QK_INLINE int32x4_t qkn_mls(int32x4_t s, int32x4_t a, int32x4_t b) { return vmlsq_s32(s, a, b); }
 QK_INLINE int16x8_t qkn_add16(int16x8_t a, int16x8_t b) { return vaddq_s16(a, b); }
 QK_INLINE int16x8_t qkn_sub16(int16x8_t a, int16x8_t b) { return vsubq_s16(a, b); }
 /* s + a * b, s - a * b. */
@@ -208,7 +215,6 @@ QK_INLINE int16x8_t qkn_mls16(int16x8_t s, int16x8_t a, int16x8_t b) { return vm
 /* s + a. */
 QK_INLINE int16x8_t qkn_add_low8(int16x8_t s, int8x16_t a) { return vaddw_s8(s, vget_low_s8(a)); }
 QK_INLINE int16x8_t qkn_add_high8(int16x8_t s, int8x16_t a) { return vaddw_high_s8(s, a); }
-QK_INLINE int32x4_t qkn_shift_left2(int32x4_t a) { return vshlq_n_s32(a, 2); }
 QK_INLINE int32x4_t qkn_shift_right6(int32x4_t a) { return vshrq_n_s32(a, 6); }
 /* A case per lane, of which a constant lane leaves one. */
 #define QKN_LANES(operation) \

@@ -76,10 +76,10 @@ private struct TransformedSums {
 
   /// Of six vectors 64 bytes apart.
   @inline(__always)
-  init(loading p: UnsafeRawPointer) {
+  init(loading p: UnsafeRawPointer, _ factors: SumFactors) {
     let middle = MiddleSums(
       SumAndDifference(qkn_load32(p + 64), qkn_load32(p + 128)),
-      SumAndDifference(qkn_load32(p + 192), qkn_load32(p + 256)))
+      SumAndDifference(qkn_load32(p + 192), qkn_load32(p + 256)), factors)
     v0 = qkn_add(middle.v0, qkn_load32(p))
     v1 = middle.v1
     v2 = middle.v2
@@ -92,12 +92,16 @@ private struct MiddleSums {
   let v0: int32x4_t, v1: int32x4_t, v2: int32x4_t, v3: int32x4_t
 
   @inline(__always)
-  init(_ m12: SumAndDifference, _ m34: SumAndDifference) {
-    v0 = qkn_sub(m34.sum, qkn_shift_left2(m12.sum))
-    v1 = qkn_sub(m34.difference, qkn_add(m12.difference, m12.difference))
+  init(_ m12: SumAndDifference, _ m34: SumAndDifference, _ factors: SumFactors) {
     v2 = qkn_sub(m34.sum, m12.sum)
+    v0 = qkn_mls(m34.sum, m12.sum, factors.four)
     v3 = qkn_sub(qkn_add(m34.difference, m34.difference), m12.difference)
+    v1 = qkn_mls(m34.difference, m12.difference, factors.two)
   }
+}
+
+private struct SumFactors {
+  let two = qkn_constant32(2), four = qkn_constant32(4)
 }
 
 private struct SumAndDifference {
@@ -148,14 +152,18 @@ private struct ProductSums {
     qkn_store32(p + (3 &* stride &+ 16), d1)
   }
 
-  /// Adds the products of 8 input channels; moves the weights on by `stride` for each pair of channels. Nothing is loaded
-  /// much too early.
+  /// Adds the products of 8 input channels at `offset`; moves the weights on by `stride` for each pair of channels. Weights
+  /// are loaded one pair ahead, and what comes next from `x` not before the last pair.
   @inline(__always)
-  mutating func add(_ x: UnsafeRawPointer, _ weights: inout UnsafeRawPointer, _ stride: Int) {
-    let a = qkn_load16(x), b = qkn_load16(x + 16), c = qkn_load16(x + 32), d = qkn_load16(x + 48)
+  mutating func add(
+    _ x: inout UnsafeRawPointer, _ offset: Int, _ weights: inout UnsafeRawPointer, _ stride: Int
+  ) {
+    let p = x + offset
+    let a = qkn_load16(p), b = qkn_load16(p + 16), c = qkn_load16(p + 32), d = qkn_load16(p + 48)
     add(a, b, c, d, &weights, stride, 0)
     add(a, b, c, d, &weights, stride, 2)
     add(a, b, c, d, &weights, stride, 4)
+    x = after(x)
     add(a, b, c, d, &weights, stride, 6)
   }
 
@@ -213,8 +221,8 @@ private struct Winograd3x3 {
   let sums: UnsafeMutableRawPointer
   /// ``SumAndDifference`` of the second and the third of a column's six products, 8 output channels: [4 tiles][2][2][4].
   let middle: UnsafeMutableRawPointer
-  /// The start values of products: 16 zeros, and those of the products (1, 1) of a channel block: 36 times the biases, which
-  /// come out as 576, 288, ... times the biases everywhere.
+  /// The start values of products: zeros, and those of the products (1, 1) of a channel block: 36 times the biases, which
+  /// come out as 576, 288, ... times the biases everywhere; [3][4 equal][8].
   let starts: UnsafeMutableRawPointer
   /// The inverse of 9 modulo 2^32 times 1, 2, 4, 4.
   let inverses: UnsafeMutableRawPointer
@@ -244,7 +252,7 @@ private struct Winograd3x3 {
     sums = args.scratch
     middle = sums + 6144
     starts = middle + 256
-    inverses = starts + 128
+    inverses = starts + 384
     columns = inverses + 64
     tiles = columns + 3456
     padding = (tiles + 288 &* channelCount).assumingMemoryBound(to: Int8.self)
@@ -252,8 +260,8 @@ private struct Winograd3x3 {
 
   func run() {
     for channel in 0..<channelCount { padding[channel] = Int8(truncatingIfNeeded: zeroPoint) }
+    storeStarts(0, qkn_set1(0), qkn_set1(0))
     for i in 0..<4 {
-      qkn_store32(starts + 16 &* i, qkn_set1(0))
       inverses.storeBytes(of: 0x38E3_8E39 &<< Int32(min(i, 2)), toByteOffset: 4 &* i, as: Int32.self)
     }
     var first = 0
@@ -340,18 +348,24 @@ private struct Winograd3x3 {
   /// The products of four tiles with the channel block at `channel`.
   private func multiply(_ channel: Int) {
     let biases = LanesNEON(loading: quantization.bias + channel).map { qkn_mul($0, qkn_set1(36)) }
-    qkn_store32(starts + 64, biases.a)
-    qkn_store32(starts + 80, biases.b)
-    qkn_store32(starts + 96, biases.c)
-    qkn_store32(starts + 112, biases.d)
+    storeStarts(1, biases.a, biases.b)
+    storeStarts(2, biases.c, biases.d)
     var w = weights + channel &* 72 &* channelCount
     var x = UnsafeRawPointer(tiles)
     for column in 0..<6 {
-      let start = starts + (column == 1 ? 64 : 0), place = sums + 64 &* column
-      multiply(x, w, start, place)
-      multiply(x, w + 32, start + 32, place + 32)
+      let place = sums + 64 &* column
+      multiply(x, w, starts + (column == 1 ? 128 : 0), place)
+      multiply(x, w + 32, starts + (column == 1 ? 256 : 0), place + 32)
       x += 48 &* channelCount
       w += 192 &* channelCount
+    }
+  }
+
+  @inline(__always)
+  private func storeStarts(_ index: Int, _ a: int32x4_t, _ b: int32x4_t) {
+    for i in 0..<4 {
+      qkn_store32(starts + (128 &* index &+ 32 &* i), a)
+      qkn_store32(starts + (128 &* index &+ 32 &* i &+ 16), b)
     }
   }
 
@@ -361,7 +375,7 @@ private struct Winograd3x3 {
   private func multiply(
     _ x: UnsafeRawPointer, _ w: UnsafeRawPointer, _ start: UnsafeRawPointer, _ place: UnsafeMutableRawPointer
   ) {
-    let (m1, m2) = products(1, 2, x, w, ProductSums(start, 0), ProductSums(starts, 0))
+    let (m1, m2) = products(1, 2, x, w, ProductSums(start, 32), ProductSums(starts, 32))
     SumAndDifference(m1.a0, m2.a0).store(middle)
     SumAndDifference(m1.a1, m2.a1).store(middle + 32)
     SumAndDifference(m1.b0, m2.b0).store(middle + 64)
@@ -370,15 +384,12 @@ private struct Winograd3x3 {
     SumAndDifference(m1.c1, m2.c1).store(middle + 160)
     SumAndDifference(m1.d0, m2.d0).store(middle + 192)
     SumAndDifference(m1.d1, m2.d1).store(middle + 224)
-    let (m3, m4) = products(3, 4, x, w, ProductSums(starts, 0), ProductSums(starts, 0))
-    storeMiddle(0, m3.a0, m4.a0, place)
-    storeMiddle(1, m3.a1, m4.a1, place + 16)
-    storeMiddle(2, m3.b0, m4.b0, place + 1536)
-    storeMiddle(3, m3.b1, m4.b1, place + 1552)
-    storeMiddle(4, m3.c0, m4.c0, place + 3072)
-    storeMiddle(5, m3.c1, m4.c1, place + 3088)
-    storeMiddle(6, m3.d0, m4.d0, place + 4608)
-    storeMiddle(7, m3.d1, m4.d1, place + 4624)
+    let (m3, m4) = products(3, 4, x, w, ProductSums(starts, 32), ProductSums(qkn_opaque(starts), 32))
+    let factors = SumFactors()
+    storeMiddle(middle, m3.a0, m4.a0, m3.a1, m4.a1, factors, place)
+    storeMiddle(middle + 64, m3.b0, m4.b0, m3.b1, m4.b1, factors, place + 1536)
+    storeMiddle(middle + 128, m3.c0, m4.c0, m3.c1, m4.c1, factors, place + 3072)
+    storeMiddle(middle + 192, m3.d0, m4.d0, m3.d1, m4.d1, factors, place + 4608)
     let (v0, v3) = products(0, 5, x, w, ProductSums(place, 1536), ProductSums(place + 1152, 1536))
     v0.store(place, 1536)
     v3.store(place + 1152, 1536)
@@ -394,23 +405,30 @@ private struct Winograd3x3 {
     let stride = qkn_single(384)
     var left = channelCount
     while left > 0 {
-      s.add(x + 64 &* first, &v, stride)
-      x = s.after(x)
-      t.add(x + 64 &* second, &w, stride)
+      s.add(&x, 64 &* first, &v, stride)
+      t.add(&x, 64 &* second, &w, stride)
       x += 384
       left &-= 8
     }
     return (s, t)
   }
 
-  /// Transforms four channels of a tile along the column but for the first and the last sum.
+  /// Transforms eight channels of a tile along the column but for the first and the last sum.
   @inline(__always)
-  private func storeMiddle(_ index: Int, _ m3: int32x4_t, _ m4: int32x4_t, _ place: UnsafeMutableRawPointer) {
-    let result = MiddleSums(SumAndDifference(loading: middle + 32 &* index), SumAndDifference(m3, m4))
-    qkn_store32(place, result.v0)
-    qkn_store32(place + 384, result.v1)
-    qkn_store32(place + 768, result.v2)
-    qkn_store32(place + 1152, result.v3)
+  private func storeMiddle(
+    _ m12: UnsafeRawPointer, _ m3: int32x4_t, _ m4: int32x4_t, _ n3: int32x4_t, _ n4: int32x4_t, _ factors: SumFactors,
+    _ place: UnsafeMutableRawPointer
+  ) {
+    let m = MiddleSums(SumAndDifference(loading: m12), SumAndDifference(m3, m4), factors)
+    let n = MiddleSums(SumAndDifference(loading: m12 + 32), SumAndDifference(n3, n4), factors)
+    qkn_store32(place, m.v0)
+    qkn_store32(place + 16, n.v0)
+    qkn_store32(place + 384, m.v1)
+    qkn_store32(place + 400, n.v1)
+    qkn_store32(place + 768, m.v2)
+    qkn_store32(place + 784, n.v2)
+    qkn_store32(place + 1152, m.v3)
+    qkn_store32(place + 1168, n.v3)
   }
 
   /// The outputs of tiles `first ..< first + 4`, as far as there are any, and of the channel block at `channel`.
@@ -425,6 +443,7 @@ private struct Winograd3x3 {
   @inline(never)
   private func finish<Path: RequantizationPath>(_ first: Int, _ channel: Int, _: Path.Type) {
     let requantizer = Vec.Requantizer(quantization, channel)
+    let sumFactors = SumFactors()
     let rowBytes = outputWidth &* outputChannelCount
     let count = outputChannelCount &- channel
     var source = UnsafeRawPointer(sums)
@@ -438,8 +457,8 @@ private struct Winograd3x3 {
         // this makes it 64.
         let factors = qkn_shift(qkn_load32(inverses), qkn_set1(Int32(truncatingIfNeeded: min(row, 2))))
         let p = source + 384 &* row
-        let a = TransformedSums(loading: p), b = TransformedSums(loading: p + 16)
-        let c = TransformedSums(loading: p + 32), d = TransformedSums(loading: p + 48)
+        let a = TransformedSums(loading: p, sumFactors), b = TransformedSums(loading: p + 16, sumFactors)
+        let c = TransformedSums(loading: p + 32, sumFactors), d = TransformedSums(loading: p + 48, sumFactors)
         let v0 = LanesNEON(a.v0, b.v0, c.v0, d.v0).map { qkn_shift_right6(qkn_mul_lane0($0, factors)) }
         let v1 = LanesNEON(a.v1, b.v1, c.v1, d.v1).map { qkn_shift_right6(qkn_mul_lane1($0, factors)) }
         let v2 = LanesNEON(a.v2, b.v2, c.v2, d.v2).map { qkn_shift_right6(qkn_mul_lane2($0, factors)) }

@@ -74,16 +74,16 @@ private struct InputColumn {
 private struct TransformedSums {
   let v0: int32x4_t, v1: int32x4_t, v2: int32x4_t, v3: int32x4_t
 
-  /// Of six vectors 64 bytes apart.
+  /// Of six vectors 256 bytes apart.
   @inline(__always)
   init(loading p: UnsafeRawPointer, _ factors: SumFactors) {
     let middle = MiddleSums(
-      SumAndDifference(qkn_load32(p + 64), qkn_load32(p + 128)),
-      SumAndDifference(qkn_load32(p + 192), qkn_load32(p + 256)), factors)
+      SumAndDifference(qkn_load32(p + 256), qkn_load32(p + 512)),
+      SumAndDifference(qkn_load32(p + 768), qkn_load32(p + 1024)), factors)
     v0 = qkn_add(middle.v0, qkn_load32(p))
     v1 = middle.v1
     v2 = middle.v2
-    v3 = qkn_add(middle.v3, qkn_load32(p + 320))
+    v3 = qkn_add(middle.v3, qkn_load32(p + 1280))
   }
 }
 
@@ -124,32 +124,56 @@ private struct SumAndDifference {
   }
 }
 
+/// Where values of four tiles lie.
+private struct TilePlaces {
+  let a: UnsafeMutableRawPointer, b: UnsafeMutableRawPointer, c: UnsafeMutableRawPointer, d: UnsafeMutableRawPointer
+
+  @inline(__always) init(_ first: UnsafeMutableRawPointer, _ stride: Int) {
+    a = first
+    b = a + stride
+    c = b + stride
+    d = c + stride
+  }
+
+  @inline(__always) private init(
+    a: UnsafeMutableRawPointer, b: UnsafeMutableRawPointer, c: UnsafeMutableRawPointer, d: UnsafeMutableRawPointer
+  ) {
+    self.a = a
+    self.b = b
+    self.c = c
+    self.d = d
+  }
+
+  @inline(__always) static func + (places: TilePlaces, offset: Int) -> TilePlaces {
+    TilePlaces(a: places.a + offset, b: places.b + offset, c: places.c + offset, d: places.d + offset)
+  }
+}
+
 /// The sums of one of the 36 products for 8 output channels of four tiles.
 private struct ProductSums {
   var a0: int32x4_t, a1: int32x4_t, b0: int32x4_t, b1: int32x4_t
   var c0: int32x4_t, c1: int32x4_t, d0: int32x4_t, d1: int32x4_t
 
-  /// Start values `stride` bytes apart from tile to tile.
-  @inline(__always) init(_ start: UnsafeRawPointer, _ stride: Int) {
-    a0 = qkn_load32(start)
-    a1 = qkn_load32(start + 16)
-    b0 = qkn_load32(start + stride)
-    b1 = qkn_load32(start + (stride &+ 16))
-    c0 = qkn_load32(start + 2 &* stride)
-    c1 = qkn_load32(start + (2 &* stride &+ 16))
-    d0 = qkn_load32(start + 3 &* stride)
-    d1 = qkn_load32(start + (3 &* stride &+ 16))
+  @inline(__always) init(_ places: TilePlaces) {
+    a0 = qkn_load32(places.a)
+    a1 = qkn_load32(places.a + 16)
+    b0 = qkn_load32(places.b)
+    b1 = qkn_load32(places.b + 16)
+    c0 = qkn_load32(places.c)
+    c1 = qkn_load32(places.c + 16)
+    d0 = qkn_load32(places.d)
+    d1 = qkn_load32(places.d + 16)
   }
 
-  @inline(__always) func store(_ p: UnsafeMutableRawPointer, _ stride: Int) {
-    qkn_store32(p, a0)
-    qkn_store32(p + 16, a1)
-    qkn_store32(p + stride, b0)
-    qkn_store32(p + (stride &+ 16), b1)
-    qkn_store32(p + 2 &* stride, c0)
-    qkn_store32(p + (2 &* stride &+ 16), c1)
-    qkn_store32(p + 3 &* stride, d0)
-    qkn_store32(p + (3 &* stride &+ 16), d1)
+  @inline(__always) func store(_ places: TilePlaces) {
+    qkn_store32(places.a, a0)
+    qkn_store32(places.a + 16, a1)
+    qkn_store32(places.b, b0)
+    qkn_store32(places.b + 16, b1)
+    qkn_store32(places.c, c0)
+    qkn_store32(places.c + 16, c1)
+    qkn_store32(places.d, d0)
+    qkn_store32(places.d + 16, d1)
   }
 
   /// Adds the products of 8 input channels at `offset`; moves the weights on by `stride` for each pair of channels. Weights
@@ -217,7 +241,7 @@ private struct Winograd3x3 {
   let tilesPerRow: Int
   let tileCount: Int
 
-  /// The sums of a channel block, transformed along the columns: [4 tiles][4 rows][6][16].
+  /// The sums of a channel block, transformed along the columns: [4 tiles][6][4 rows][16].
   let sums: UnsafeMutableRawPointer
   /// ``SumAndDifference`` of the second and the third of a column's six products, 8 output channels: [4 tiles][2][2][4].
   let middle: UnsafeMutableRawPointer
@@ -353,7 +377,7 @@ private struct Winograd3x3 {
     var w = weights + channel &* 72 &* channelCount
     var x = UnsafeRawPointer(tiles)
     for column in 0..<6 {
-      let place = sums + 64 &* column
+      let place = sums + 256 &* column
       multiply(x, w, starts + (column == 1 ? 128 : 0), place)
       multiply(x, w + 32, starts + (column == 1 ? 256 : 0), place + 32)
       x += 48 &* channelCount
@@ -373,9 +397,9 @@ private struct Winograd3x3 {
   /// an order in which the last two start with what the others contribute.
   @inline(never)
   private func multiply(
-    _ x: UnsafeRawPointer, _ w: UnsafeRawPointer, _ start: UnsafeRawPointer, _ place: UnsafeMutableRawPointer
+    _ x: UnsafeRawPointer, _ w: UnsafeRawPointer, _ start: UnsafeMutableRawPointer, _ place: UnsafeMutableRawPointer
   ) {
-    let (m1, m2) = products(1, 2, x, w, ProductSums(start, 32), ProductSums(starts, 32))
+    let (m1, m2) = products(1, 2, x, w, ProductSums(TilePlaces(start, 32)), ProductSums(TilePlaces(starts, 32)))
     SumAndDifference(m1.a0, m2.a0).store(middle)
     SumAndDifference(m1.a1, m2.a1).store(middle + 32)
     SumAndDifference(m1.b0, m2.b0).store(middle + 64)
@@ -384,15 +408,19 @@ private struct Winograd3x3 {
     SumAndDifference(m1.c1, m2.c1).store(middle + 160)
     SumAndDifference(m1.d0, m2.d0).store(middle + 192)
     SumAndDifference(m1.d1, m2.d1).store(middle + 224)
-    let (m3, m4) = products(3, 4, x, w, ProductSums(starts, 32), ProductSums(qkn_opaque(starts), 32))
+    // Loads of two registers are shorter than copies.
+    let again = UnsafeMutableRawPointer(mutating: qkn_opaque(starts).unsafelyUnwrapped)
+    let (m3, m4) = products(3, 4, x, w, ProductSums(TilePlaces(starts, 32)), ProductSums(TilePlaces(again, 32)))
+    // Addresses too far apart for one base with what pairs of stores allow.
+    let places = TilePlaces(place, qkn_single(1536))
     let factors = SumFactors()
-    storeMiddle(middle, m3.a0, m4.a0, m3.a1, m4.a1, factors, place)
-    storeMiddle(middle + 64, m3.b0, m4.b0, m3.b1, m4.b1, factors, place + 1536)
-    storeMiddle(middle + 128, m3.c0, m4.c0, m3.c1, m4.c1, factors, place + 3072)
-    storeMiddle(middle + 192, m3.d0, m4.d0, m3.d1, m4.d1, factors, place + 4608)
-    let (v0, v3) = products(0, 5, x, w, ProductSums(place, 1536), ProductSums(place + 1152, 1536))
-    v0.store(place, 1536)
-    v3.store(place + 1152, 1536)
+    storeMiddle(middle, m3.a0, m4.a0, m3.a1, m4.a1, factors, places.a)
+    storeMiddle(middle + 64, m3.b0, m4.b0, m3.b1, m4.b1, factors, places.b)
+    storeMiddle(middle + 128, m3.c0, m4.c0, m3.c1, m4.c1, factors, places.c)
+    storeMiddle(middle + 192, m3.d0, m4.d0, m3.d1, m4.d1, factors, places.d)
+    let (v0, v3) = products(0, 5, x, w, ProductSums(places), ProductSums(places + 192))
+    v0.store(places)
+    v3.store(places + 192)
   }
 
   /// Products `first` and `second` of a column's six added to `s` and `t`.
@@ -423,12 +451,12 @@ private struct Winograd3x3 {
     let n = MiddleSums(SumAndDifference(loading: m12 + 32), SumAndDifference(n3, n4), factors)
     qkn_store32(place, m.v0)
     qkn_store32(place + 16, n.v0)
-    qkn_store32(place + 384, m.v1)
-    qkn_store32(place + 400, n.v1)
-    qkn_store32(place + 768, m.v2)
-    qkn_store32(place + 784, n.v2)
-    qkn_store32(place + 1152, m.v3)
-    qkn_store32(place + 1168, n.v3)
+    qkn_store32(place + 64, m.v1)
+    qkn_store32(place + 80, n.v1)
+    qkn_store32(place + 128, m.v2)
+    qkn_store32(place + 144, n.v2)
+    qkn_store32(place + 192, m.v3)
+    qkn_store32(place + 208, n.v3)
   }
 
   /// The outputs of tiles `first ..< first + 4`, as far as there are any, and of the channel block at `channel`.
@@ -456,7 +484,7 @@ private struct Winograd3x3 {
         // Sums of output row 0, 1, 2, 3 and column 0, 1, 2, 3 carry the factor 24, 12, 6, 6 for either. The product with
         // this makes it 64.
         let factors = qkn_shift(qkn_load32(inverses), qkn_set1(Int32(truncatingIfNeeded: min(row, 2))))
-        let p = source + 384 &* row
+        let p = source + 64 &* row
         let a = TransformedSums(loading: p, sumFactors), b = TransformedSums(loading: p + 16, sumFactors)
         let c = TransformedSums(loading: p + 32, sumFactors), d = TransformedSums(loading: p + 48, sumFactors)
         let v0 = LanesNEON(a.v0, b.v0, c.v0, d.v0).map { qkn_shift_right6(qkn_mul_lane0($0, factors)) }

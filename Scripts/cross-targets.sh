@@ -79,7 +79,7 @@ link_image() {
 
 # optional_primitives SET LIBRARY: the compiler's flags for the primitives that not every set has.
 optional_primitives() {
-  nm --defined-only "$2" 2> /dev/null | sed -nE "s/.* T qk_$1_(depthwise3x3|lstm_cell|winograd3x3)$/-DHAS_\U\1/p"
+  nm --defined-only "$2" 2> /dev/null | sed -nE "s/.* T qk_$1_(depthwise3x3|lstm_cell|winograd3x3|dense|convolution)$/-DHAS_\U\1/p"
 }
 
 # link_primitives SET LIBRARY_FOLDER OUTPUT: primitives.c for one instruction set.

@@ -97,8 +97,10 @@ static void free_channels(channels c) {
 }
 
 static int set_clamp(qk_channel_quantization *q, int kind, int32_t lowest, int32_t highest) {
-  q->outputZeroPoint = kind == 0 ? lowest : kind == 1 ? highest : between(lowest, highest);
+  q->outputZeroPoint = kind == 0 && next() % 2 ? lowest : kind == 1 ? highest : between(lowest, highest);
+  /* Often the zero point, as under a rectifier. */
   q->outputMin = kind == 2 ? between(lowest, 0) : lowest;
+  if (kind != 1 && q->outputZeroPoint <= 0 && next() % 2) q->outputMin = q->outputZeroPoint;
   q->outputMax = kind == 2 ? between(1, highest) : highest;
   return kind;
 }
@@ -145,6 +147,90 @@ static void check_matmul(int32_t rows, int32_t groups, int32_t pixels, int32_t c
   compare(what, expected, actual, size);
   free(w), free(x), free(pointers), free(expected), free(actual), free_channels(c);
 }
+
+#ifdef HAS_CONVOLUTION
+typedef struct {
+  qk_convolution_args args;
+  int8_t *image, *weights, *scratch; /* the image with its padding */
+  int32_t paddedWidth;
+  channels channels;
+} convolution;
+
+/* A convolution of size x size + 1 pixels with everything but the output. */
+static convolution make_convolution(int32_t size, int32_t count, int32_t kh, int32_t kw, int32_t stride, int32_t pads,
+                                    int32_t outputs, int kind) {
+  convolution v = {.args = {.height = size, .width = size + 1, .channelCount = count, .kernelHeight = kh, .kernelWidth = kw,
+                            .strideHeight = stride, .strideWidth = stride, .dilationHeight = between(1, 1 + pads),
+                            .inputZeroPoint = between(-128, 127), .outputChannelCount = outputs}};
+  qk_convolution_args *a = &v.args;
+  int32_t below = 0, right = 0;
+  if (pads) a->padTop = between(0, kh), a->padLeft = between(0, kw), below = between(0, kh), right = between(0, kw);
+  int32_t extent = (kh - 1) * a->dilationHeight + 1;
+  if (size + a->padTop + below < extent) below = extent - size - a->padTop;
+  if (size + 1 + a->padLeft + right < kw) right = kw - size - 1 - a->padLeft;
+  a->outputHeight = (size + a->padTop + below - extent) / stride + 1;
+  a->outputWidth = (size + 1 + a->padLeft + right - kw) / stride + 1;
+  int32_t lastColumn = (a->outputWidth - 1) * stride + kw, groups = (kw * count + 3) / 4, blocks = (outputs + 15) / 16;
+  /* What lies beyond the last window belongs to the image all the same. */
+  int32_t paddedHeight = size + a->padTop + below;
+  v.paddedWidth = size + 1 + a->padLeft + right;
+  v.weights = bytes((size_t)blocks * kh * groups * 64, kind == 1, -127);
+  for (int32_t o = 0; o < blocks * 16; o++)
+    for (int32_t i = 0; i < kh * groups * 4; i++)
+      if (o >= outputs || i % (groups * 4) >= kw * count)
+        v.weights[((o / 16) * kh * groups + i / 4) * 64 + (o % 16) * 4 + i % 4] = 0;
+  v.channels = make_channels(blocks * 16, outputs, kind);
+  for (int32_t o = 0; o < blocks * 16; o++)
+    for (int32_t i = 0; i < kh * groups * 4; i++)
+      v.channels.sums[o] += v.weights[((o / 16) * kh * groups + i / 4) * 64 + (o % 16) * 4 + i % 4];
+  int8_t *input = bytes((size_t)size * (size + 1) * count, kind == 1, -128);
+  a->input = input;
+  v.image = allocate((size_t)paddedHeight * v.paddedWidth * count);
+  memset(v.image, a->inputZeroPoint, (size_t)paddedHeight * v.paddedWidth * count);
+  for (int32_t y = 0; y < size; y++)
+    memcpy(v.image + ((size_t)(y + a->padTop) * v.paddedWidth + a->padLeft) * count, input + (size_t)y * (size + 1) * count,
+           (size_t)(size + 1) * count);
+  a->weights = v.weights;
+  a->quantization = (qk_channel_quantization){v.channels.bias, v.channels.sums, v.channels.multiplier, v.channels.shift, 0, 0, 0};
+  set_clamp(&a->quantization, kind, -128, 127);
+  a->slotCount = extent < size ? extent : size;
+  a->slotBytes = (lastColumn * count + 15) / 16 * 16;
+  v.scratch = allocate((size_t)kh * 8 + (size_t)(a->slotCount + 1) * a->slotBytes);
+  a->rows = (const int8_t **)(void *)v.scratch;
+  if (a->padLeft > 0 || lastColumn > size + 1) a->ring = v.scratch + (size_t)kh * 8;
+  if (a->padTop > 0 || (a->outputHeight - 1) * stride + extent > size)
+    a->padding = v.scratch + (size_t)kh * 8 + (size_t)a->slotCount * a->slotBytes;
+  return v;
+}
+static void free_convolution(convolution v) {
+  free((void *)(uintptr_t)v.args.input), free(v.image), free(v.weights), free(v.scratch), free_channels(v.channels);
+}
+
+static void check_convolution(int32_t size, int32_t count, int32_t kh, int32_t kw, int32_t stride, int32_t pads,
+                              int32_t outputs, int kind) {
+  convolution v = make_convolution(size, count, kh, kw, stride, pads, outputs, kind);
+  qk_convolution_args *a = &v.args;
+  size_t bytes = (size_t)a->outputHeight * a->outputWidth * outputs;
+  int8_t *expected = guarded(bytes), *actual = guarded(bytes);
+  const int8_t **rows = allocate(sizeof(void *) * kh);
+  for (int32_t y = 0; y < a->outputHeight; y++) {
+    for (int32_t k = 0; k < kh; k++)
+      rows[k] = v.image + (size_t)(y * stride + k * a->dilationHeight) * v.paddedWidth * count;
+    qk_matmul_args line = {.rows = rows, .rowCount = kh, .rowGroups = (kw * count + 3) / 4, .pixelStride = stride * count,
+                           .pixelCount = a->outputWidth, .weights = v.weights, .quantization = a->quantization,
+                           .output = expected + GUARD + (size_t)y * a->outputWidth * outputs, .outputStride = outputs,
+                           .channelCount = outputs};
+    qk_scalar_matmul(&line);
+  }
+  a->output = actual + GUARD;
+  PRIMITIVE(SET_NAME, convolution)(a);
+  char what[160];
+  snprintf(what, sizeof what, "convolution size %d channels %d kernel %dx%d stride %d pads %d outputs %d kind %d", size, count,
+           kh, kw, stride, pads, outputs, kind);
+  compare(what, expected, actual, bytes);
+  free(expected), free(actual), free(rows), free_convolution(v);
+}
+#endif
 
 static void check_depthwise(int32_t taps, int32_t pixels, int32_t count, int kind) {
   int32_t blocks = (count + 15) / 16, padded = blocks * 16, groups = (taps + 3) / 4, spots = 3 * pixels;
@@ -223,6 +309,41 @@ static void check_depthwise3x3(int32_t height, int32_t width, int32_t count, int
     compare(what, expected, actual, size);
   }
   free(w), free(x), free(padding), free(pointers), free(expected), free(actual), free_channels(c);
+}
+#endif
+
+#ifdef HAS_DENSE
+static void check_dense(int32_t groups, int32_t count, int kind) {
+  int32_t blocks = (count + 15) / 16, padded = blocks * 16;
+  int8_t *w = bytes((size_t)blocks * groups * 64, kind == 1, -127), *x = bytes((size_t)groups * 4, kind == 1, -128);
+  channels c = make_channels(padded, count, kind);
+  int32_t *starts = allocate((size_t)padded * 4);
+  for (int32_t o = 0; o < padded; o++) {
+    for (int32_t i = 0; i < groups * 4; i++) {
+      if (o >= count) w[(o / 16 * groups + i / 4) * 64 + o % 16 * 4 + i % 4] = 0;
+      c.sums[o] += w[(o / 16 * groups + i / 4) * 64 + o % 16 * 4 + i % 4];
+    }
+    starts[o] = (int32_t)((uint32_t)c.bias[o] - 128u * (uint32_t)c.sums[o]);
+    c.multiplier[o] = o == 0 ? c.multiplier[0] | 1 << 30 : o < count ? c.multiplier[0] : 0;
+    c.shift[o] = o == 0 ? (c.shift[0] < 0 ? c.shift[0] : -1 - c.shift[0]) : c.shift[0];
+  }
+  int8_t *expected = guarded((size_t)count), *actual = guarded((size_t)count);
+  const int8_t *row = x;
+  qk_matmul_args a = {.rows = &row, .rowCount = 1, .rowGroups = groups, .pixelCount = 1, .weights = w,
+                      .quantization = {c.bias, c.sums, c.multiplier, c.shift, 0, 0, 0}, .output = expected + GUARD,
+                      .outputStride = count, .channelCount = count};
+  set_clamp(&a.quantization, kind, -128, 127);
+  qk_matmul_args b = a;
+  int32_t multiplier = c.multiplier[0], shift = c.shift[0];
+  b.quantization.bias = starts, b.quantization.weightSums = NULL;
+  b.quantization.multiplier = &multiplier, b.quantization.shift = &shift;
+  b.output = actual + GUARD;
+  qk_scalar_matmul(&a);
+  PRIMITIVE(SET_NAME, dense)(&b);
+  char what[120];
+  snprintf(what, sizeof what, "dense groups %d channels %d kind %d", groups, count, kind);
+  compare(what, expected, actual, (size_t)count);
+  free(w), free(x), free(starts), free(expected), free(actual), free_channels(c);
 }
 #endif
 
@@ -422,7 +543,13 @@ static void check_add_pairs(int round) {
   a.outputShift = between(-2, 2) - a.leftShift;
   qk_add_args b = a;
   a.output = expected + GUARD, b.output = actual + GUARD;
-  qk_scalar_add(&a), PRIMITIVE(SET_NAME, add)(&b);
+  qk_scalar_add(&a);
+  if (round % 2) { /* the output takes the place of an operand */
+    memcpy(b.output, round % 4 == 1 ? a.a : a.b, COUNT);
+    if (round % 4 == 1) b.a = b.output;
+    else b.b = b.output;
+  }
+  PRIMITIVE(SET_NAME, add)(&b);
   char what[160];
   snprintf(what, sizeof what, "add pairs, round %d", round);
   compare(what, expected, actual, COUNT);
@@ -540,6 +667,28 @@ static void bench_average(int32_t pixels, int32_t count) {
   free(x), free(output);
 }
 
+#ifdef HAS_CONVOLUTION
+static void bench_convolution(int32_t size, int32_t count, int32_t kernel, int32_t stride, int32_t outputs, int rectified) {
+  convolution v = make_convolution(size, count, kernel, kernel, stride, 0, outputs, 0);
+  qk_convolution_args *a = &v.args;
+  int8_t *output = guarded((size_t)size * size * outputs), *ring = allocate((size_t)(kernel + 1) * (size + kernel) * count);
+  if (kernel > 1) a->ring = ring, a->padding = ring + kernel * (size + kernel) * count, a->slotBytes = (size + kernel) * count;
+  a->width = size, a->padTop = a->padLeft = stride == 1 ? kernel / 2 : 0;
+  a->outputHeight = a->outputWidth = size / stride, a->output = output + GUARD;
+  a->quantization.outputZeroPoint = rectified ? -128 : 3, a->quantization.outputMin = -128;
+  double best = 1e18;
+  for (int t = 0; t < 40; t++) {
+    double start = now();
+    for (int i = 0; i < 20; i++) PRIMITIVE(SET_NAME, convolution)(a);
+    double time = (now() - start) / 20;
+    if (time < best) best = time;
+  }
+  printf("convolution %dx%d %d->%d /%d %s %10.1f ns %8.1f GMAC/s\n", kernel, kernel, count, outputs, stride,
+         rectified ? "relu" : "any", best, (double)kernel * kernel * count * outputs * a->outputHeight * a->outputWidth / best);
+  free(output), free(ring), free_convolution(v);
+}
+#endif
+
 #ifdef HAS_DEPTHWISE3X3
 static void bench_depthwise3x3(int32_t size, int32_t width, int32_t count, int32_t stride, int32_t low) {
   int32_t blocks = (count + 15) / 16, outputHeight = (size - 1) / stride + 1, outputWidth = (width - 1) / stride + 1;
@@ -613,6 +762,8 @@ int main(int argc, char **argv) {
       for (int j = 0; j < SIZES; j += full ? 1 : 2) {
         check_matmul(between(1, 4), between(1, 9), sizes[i] < 40 ? sizes[i] : 13, sizes[j], kind, j & 1, i & 1);
         check_matmul(1, sizes[i], 1, sizes[j], kind, i & 1, 0);
+        /* Four blocks of which the last is not full. */
+        check_matmul(between(1, 3), sizes[i], 1, 64 * between(1, 3) - between(1, 15), kind, i & 1, 0);
         check_depthwise(between(1, 26), sizes[i] < 40 ? sizes[i] : 11, sizes[j], kind);
         check_pool(between(1, 8), between(1, 8), sizes[i], kind);
       }
@@ -621,9 +772,17 @@ int main(int argc, char **argv) {
       for (int32_t count = 1; count <= 200; count += count < 9 ? 1 : count < 72 ? between(1, 7) : between(1, 50))
         check_depthwise3x3(between(1, 9), sizes[i] < 40 ? sizes[i] : 5, count, between(1, 3), between(1, 3), kind);
 #endif
+#ifdef HAS_DENSE
+      for (int32_t count = 1; count <= 300; count += between(1, 40)) check_dense(sizes[i], count, kind);
+#endif
 #ifdef HAS_WINOGRAD3X3
       for (int32_t count = 16; count <= 112; count += 16 * between(1, 2))
         check_winograd3x3(between(1, 13), sizes[i] < 40 ? sizes[i] : 12, count, sizes[i], kind);
+#endif
+#ifdef HAS_CONVOLUTION
+      for (int j = 0; j < SIZES; j++)
+        check_convolution(sizes[i] < 40 ? sizes[i] : 6, between(1, 5) * (j % 2 ? 4 : 1), between(1, 5), between(1, 5), between(1, 3),
+                          j % 3 ? 1 : 0, sizes[j], kind);
 #endif
       check_elementwise(sizes[i], kind);
 #ifdef HAS_LSTM_CELL
@@ -657,6 +816,16 @@ int main(int argc, char **argv) {
     bench_winograd3x3(16, 32);
     bench_winograd3x3(8, 64);
     bench_winograd3x3(56, 64);
+#endif
+#ifdef HAS_CONVOLUTION
+    for (int rectified = 0; rectified < 2; rectified++) {
+      bench_convolution(32, 3, 3, 1, 16, rectified);
+      bench_convolution(32, 16, 3, 1, 16, rectified);
+      bench_convolution(32, 16, 3, 2, 32, rectified);
+      bench_convolution(16, 32, 3, 2, 64, rectified);
+      bench_convolution(32, 16, 1, 2, 32, rectified);
+      bench_convolution(16, 32, 1, 2, 64, rectified);
+    }
 #endif
     bench_add(16384);
     bench_average(125, 64);

@@ -19,12 +19,26 @@ import QKernelsIntrinsics
         table.depthwise3x3 = qk_avx512vnni_depthwise3x3
         table.lstm_cell = qk_avx512vnni_lstm_cell
         table.winograd3x3 = qk_avx512vnni_winograd3x3
+        table.dense = qk_avx512vnni_dense
+        table.convolution = qk_avx512vnni_convolution
         table.asks_for_flipped_rows = 1
         return InnerKernels(table: table)
       }
-      static var avxVNNI: InnerKernels { InnerKernels(table: qk_avxvnni_table()) }
-      static var avx2: InnerKernels { InnerKernels(table: qk_avx2_table()) }
-      static var sse: InnerKernels { InnerKernels(table: qk_sse_table()) }
+      static var avxVNNI: InnerKernels {
+        var table = qk_avxvnni_table()
+        table.winograd3x3 = qk_avxvnni_winograd3x3
+        return InnerKernels(table: table)
+      }
+      static var avx2: InnerKernels {
+        var table = qk_avx2_table()
+        table.winograd3x3 = qk_avx2_winograd3x3
+        return InnerKernels(table: table)
+      }
+      static var sse: InnerKernels {
+        var table = qk_sse_table()
+        table.winograd3x3 = qk_sse_winograd3x3
+        return InnerKernels(table: table)
+      }
     #elseif arch(arm64) && !QK_SCALAR_ONLY
       static var neonDot: InnerKernels {
         var table = qk_neondot_table()
@@ -54,6 +68,12 @@ import QKernelsIntrinsics
     @inline(__always) var hasWinograd3x3: Bool { table.winograd3x3 != nil }
     /// Does nothing without ``hasWinograd3x3``.
     @inline(__always) func winograd3x3(_ args: inout qk_winograd3x3_args) { table.winograd3x3?(&args) }
+    @inline(__always) var hasDense: Bool { table.dense != nil }
+    /// Does nothing without ``hasDense``.
+    @inline(__always) func dense(_ args: inout qk_matmul_args) { table.dense?(&args) }
+    @inline(__always) var hasConvolution: Bool { table.convolution != nil }
+    /// Does nothing without ``hasConvolution``.
+    @inline(__always) func convolution(_ args: inout qk_convolution_args) { table.convolution?(&args) }
     @inline(__always) func add(_ args: inout qk_add_args) { table.add(&args) }
     @inline(__always) func mul(_ args: inout qk_mul_args) { table.mul(&args) }
     @inline(__always) func lookup(_ args: inout qk_lookup_args) { table.lookup(&args) }

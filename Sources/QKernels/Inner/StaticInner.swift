@@ -29,6 +29,10 @@
     @inline(__always) func lstmCell(_: inout qk_lstm_cell_args) {}
     @inline(__always) var hasWinograd3x3: Bool { false }
     @inline(__always) func winograd3x3(_: inout qk_winograd3x3_args) {}
+    @inline(__always) var hasDense: Bool { false }
+    @inline(__always) func dense(_: inout qk_matmul_args) {}
+    @inline(__always) var hasConvolution: Bool { false }
+    @inline(__always) func convolution(_: inout qk_convolution_args) {}
     @inline(__always) func add(_ args: inout qk_add_args) { qk_static_add(&args) }
     @inline(__always) func mul(_ args: inout qk_mul_args) { qk_static_mul(&args) }
     @inline(__always) func lookup(_ args: inout qk_lookup_args) { qk_static_lookup(&args) }

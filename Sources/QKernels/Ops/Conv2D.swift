@@ -115,6 +115,10 @@ enum Conv2D: Kernel {
     let weights = context.constant(params.quantization.weights, as: Int8.self)
     let quantization = params.quantization.resolved(context)
     let output = context.output(0, as: Int8.self)
+    if context.inner.hasConvolution, params.geometry.isByLines(context) {
+      params.geometry.convolve(context, weights, quantization, output)
+      return
+    }
     let flip: Int8 = context.inner.asksForFlippedRows ? -128 : 0
     params.geometry.forEachRun(context, flip: flip) { (run: Conv2DRun<Int8>) in
       var args = run.matmulArguments(
@@ -161,6 +165,54 @@ extension Conv2DRun<Int8> {
 }
 
 extension Conv2DGeometry {
+  /// Whether the whole image takes a product per output row, in rows of the input that lie as the weights do.
+  fileprivate func isByLines(_ context: StepContext) -> Bool {
+    guard hasContiguousRows,
+      let layout = layout(
+        input: context.view.input(0).pointee, output: context.view.output(0).pointee, elementSize: 1)
+    else { return false }
+    return !isOneRun(layout, context)
+  }
+
+  /// Without padding, output rows whose windows follow at equal distances are one run.
+  @inline(__always)
+  private func isOneRun(_ layout: WindowLayout, _ context: StepContext) -> Bool {
+    let output = context.view.output(0)
+    return !layout.usesRing && !layout.usesPaddingRow
+      && (output.pointee.dimension(1) == 1
+        || (window.strideHeight == 1
+          && output.pointee.dimension(2) &* Int(window.strideWidth) == context.view.input(0).pointee.dimension(2)))
+  }
+
+  /// The layer by the primitive for whole images.
+  fileprivate func convolve(
+    _ context: StepContext, _ weights: UnsafePointer<Int8>, _ quantization: qk_channel_quantization,
+    _ output: UnsafeMutablePointer<Int8>
+  ) {
+    let input = context.view.input(0).pointee, result = context.view.output(0).pointee
+    guard let layout = layout(input: input, output: result, elementSize: 1) else { return }
+    let ring = (context.scratch + layout.pointerByteCount).assumingMemoryBound(to: Int8.self)
+    let imageBytes = input.dimension(1) &* input.dimension(2) &* input.dimension(3)
+    let outputBytes = result.dimension(1) &* result.dimension(2) &* result.dimension(3)
+    for image in 0..<input.dimension(0) {
+      var args = qk_convolution_args(
+        input: context.input(0, as: Int8.self) + image &* imageBytes,
+        height: Int32(truncatingIfNeeded: input.dimension(1)), width: Int32(truncatingIfNeeded: input.dimension(2)),
+        channelCount: Int32(truncatingIfNeeded: input.dimension(3)), kernelHeight: window.kernelHeight,
+        kernelWidth: window.kernelWidth, strideHeight: window.strideHeight, strideWidth: window.strideWidth,
+        dilationHeight: window.dilationHeight, padTop: window.padTop, padLeft: window.padLeft,
+        outputHeight: Int32(truncatingIfNeeded: result.dimension(1)),
+        outputWidth: Int32(truncatingIfNeeded: result.dimension(2)), inputZeroPoint: input.zeroPoint, weights: weights,
+        quantization: quantization, output: output + image &* outputBytes,
+        outputChannelCount: Int32(truncatingIfNeeded: result.dimension(3)),
+        rows: context.scratch.assumingMemoryBound(to: UnsafePointer<Int8>?.self), ring: layout.usesRing ? ring : nil,
+        padding: layout.usesPaddingRow ? ring + layout.slotCount &* layout.slotElements : nil,
+        slotCount: Int32(truncatingIfNeeded: layout.slotCount),
+        slotBytes: Int32(truncatingIfNeeded: layout.slotElements))
+      context.inner.convolution(&args)
+    }
+  }
+
   /// Calls `body` for every product that makes up the layer, in order. Rows that are copied are xored with `flip`.
   @inline(__always)
   func forEachRun<Element: FixedWidthInteger & BitwiseCopyable>(
@@ -184,12 +236,10 @@ extension Conv2DGeometry {
     let groupWeightBytes = groupLanes &* 4 &* run.rowGroups &* run.rowCount
     let image = context.input(0, as: Element.self)
 
-    // Without padding, output rows whose windows follow at equal distances are one run; so are such images.
+    // Images that follow each other as the rows of one run do belong to it.
     var rowsPerRun = 1
     var imageCount = input.dimension(0)
-    if !layout.usesRing, !layout.usesPaddingRow,
-      outputHeight == 1 || (window.strideHeight == 1 && outputWidth &* Int(window.strideWidth) == input.dimension(2))
-    {
+    if isOneRun(layout, context) {
       rowsPerRun = outputHeight
       run.pixelCount = outputHeight &* outputWidth
       if run.pixelCount &* run.pixelStride == imageElements {

@@ -61,24 +61,43 @@ enum FullyConnected: Kernel {
   }
 
   static func run(_ context: StepContext) {
-    let params = context.view.params(Params.self).pointee
-    let rowCount = Int32(truncatingIfNeeded: context.view.input(0).pointee.elementCount) / params.inputDepth
-    let quantization = params.quantization.resolved(context)
-    if params.weightsZeroPoint == 0 {
-      multiply(context, params, quantization, firstRow: 0, rowCount: rowCount)
-      return
+    // In place: what a copy of the record costs is felt, because the next weights wait for it.
+    let params = context.view.params(Params.self)
+    // The weights set out while the call is prepared: a small layer takes little longer than its weights.
+    qk_prefetch(context.constant(params.pointee.quantization.weights, as: Int8.self))
+    if let workspace = context.workspace {
+      var quantization = params.pointee.quantization.resolved(context)
+      quantization.bias = UnsafePointer(workspace.assumingMemoryBound(to: Int32.self))
+      withArguments(context, params, quantization, firstRow: 0, rowCount: 1) { context.inner.dense(&$0) }
+    } else if params.pointee.weightsZeroPoint == 0 {
+      let quantization = params.pointee.quantization.resolved(context)
+      multiply(context, params, quantization, firstRow: 0, rowCount: rowCount(context, params))
+    } else {
+      runWithWeightsZeroPoint(context, params)
     }
-    // One row at a time: its share -weightsZeroPoint × Σ input is the same for every channel and goes into the bias.
+  }
+
+  @inline(__always)
+  private static func rowCount(_ context: StepContext, _ params: UnsafePointer<Params>) -> Int32 {
+    // One row is the usual case and needs no division. The tensor is of bytes.
+    let count = Int32(truncatingIfNeeded: context.view.input(0).pointee.byteCount)
+    return count == params.pointee.inputDepth ? 1 : count / params.pointee.inputDepth
+  }
+
+  /// One row at a time: its share -weightsZeroPoint × Σ input is the same for every channel and goes into the bias.
+  @inline(never)
+  private static func runWithWeightsZeroPoint(_ context: StepContext, _ params: UnsafePointer<Params>) {
+    let rowCount = rowCount(context, params)
     let input = context.input(0, as: Int8.self)
-    let depth = Int(params.inputDepth)
-    let lanes = roundedUp(Int(params.outputDepth), toMultipleOf: 16)
+    let depth = Int(params.pointee.inputDepth)
+    let lanes = roundedUp(Int(params.pointee.outputDepth), toMultipleOf: 16)
     let rowBias = context.scratch.assumingMemoryBound(to: Int32.self)
-    let bias = context.constant(params.quantization.bias, as: Int32.self)
-    var rowQuantization = quantization
+    let bias = context.constant(params.pointee.quantization.bias, as: Int32.self)
+    var rowQuantization = params.pointee.quantization.resolved(context)
     rowQuantization.bias = UnsafePointer(rowBias)
     var row: Int32 = 0
     while row < rowCount {
-      let share = params.weightsZeroPoint &* sum(input + Int(row) &* depth, count: depth)
+      let share = params.pointee.weightsZeroPoint &* sum(input + Int(row) &* depth, count: depth)
       var channel = 0
       while channel < lanes {
         rowBias[channel] = bias[channel] &- share
@@ -89,19 +108,56 @@ enum FullyConnected: Kernel {
     }
   }
 
+  @inline(__always)
   private static func multiply(
-    _ context: StepContext, _ params: Params, _ quantization: qk_channel_quantization, firstRow: Int32, rowCount: Int32
+    _ context: StepContext, _ params: UnsafePointer<Params>, _ quantization: qk_channel_quantization, firstRow: Int32,
+    rowCount: Int32
+  ) {
+    withArguments(context, params, quantization, firstRow: firstRow, rowCount: rowCount) { context.inner.matmul(&$0) }
+  }
+
+  @inline(__always)
+  private static func withArguments(
+    _ context: StepContext, _ params: UnsafePointer<Params>, _ quantization: qk_channel_quantization, firstRow: Int32,
+    rowCount: Int32, _ body: (inout qk_matmul_args) -> Void
   ) {
     let input = context.input(0, as: Int8.self), output = context.output(0, as: Int8.self)
-    var row: UnsafePointer<Int8>? = input + Int(firstRow) &* Int(params.inputDepth)
+    let depth = params.pointee.inputDepth, channelCount = params.pointee.outputDepth
+    var row: UnsafePointer<Int8>? = input + Int(firstRow) &* Int(depth)
     withUnsafePointer(to: &row) { rows in
       var args = qk_matmul_args(
-        rows: rows, pointerStride: 0, rowCount: 1, rowGroups: (params.inputDepth &+ 3) / 4,
-        pixelStride: params.inputDepth,
-        pixelCount: rowCount, flipped: 0, weights: context.constant(params.quantization.weights, as: Int8.self),
-        quantization: quantization, output: output + Int(firstRow) &* Int(params.outputDepth),
-        outputStride: params.outputDepth, channelCount: params.outputDepth)
-      context.inner.matmul(&args)
+        rows: rows, pointerStride: 0, rowCount: 1, rowGroups: (depth &+ 3) >> 2, pixelStride: depth,
+        pixelCount: rowCount, flipped: 0,
+        weights: context.constant(params.pointee.quantization.weights, as: Int8.self),
+        quantization: quantization, output: output + Int(firstRow) &* Int(channelCount),
+        outputStride: channelCount, channelCount: channelCount)
+      body(&args)
+    }
+  }
+
+  /// Bytes of workspace for a verified layer of one row whose channels share a scale that shifts right: the start values of
+  /// the sums, in the place of biases, sums of weights, multipliers and shifts. 0 for others, or if the set has no use.
+  static func workspaceByteCount(_ view: StepView, _ inner: InnerKernels) -> Int {
+    let params = view.params(Params.self).pointee
+    let multiplier = view.model.constant(params.quantization.multiplier).assumingMemoryBound(to: Int32.self)
+    let shift = view.model.constant(params.quantization.shift).assumingMemoryBound(to: Int32.self)
+    guard inner.hasDense, params.weightsZeroPoint == 0, view.input(0).pointee.byteCount == UInt32(params.inputDepth),
+      multiplier[0] >= 1 << 30, shift[0] < 0
+    else { return 0 }
+    for channel in 0..<Int(params.outputDepth) {
+      if multiplier[channel] != multiplier[0] || shift[channel] != shift[0] { return 0 }
+    }
+    return roundedUp(Int(params.outputDepth), toMultipleOf: 16) &* 4
+  }
+
+  /// Prepares the workspace of a step for which ``workspaceByteCount(_:_:)`` is not 0.
+  static func fillWorkspace(_ view: StepView, _ workspace: UnsafeMutableRawPointer) {
+    let params = view.params(Params.self).pointee
+    let bias = view.model.constant(params.quantization.bias).assumingMemoryBound(to: Int32.self)
+    let sums = view.model.constant(params.quantization.weightSums).assumingMemoryBound(to: Int32.self)
+    let starts = workspace.assumingMemoryBound(to: Int32.self)
+    for channel in 0..<roundedUp(Int(params.outputDepth), toMultipleOf: 16) {
+      starts[channel] = bias[channel] &- 128 &* sums[channel]
     }
   }
 }

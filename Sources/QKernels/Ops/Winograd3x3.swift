@@ -23,8 +23,8 @@ enum Winograd3x3 {
     return weightBytes &+ qk_winograd3x3_scratch_size(channels, output.dimension(3))
   }
 
-  /// Whether the groups of four tiles of 4 x 4 outputs are filled well enough; the direct form needs twice the products of
-  /// full ones.
+  /// Whether the groups of four tiles of 4 x 4 outputs are filled well enough. The bound is that of AVX-512, where full
+  /// groups take half the instructions of the direct form's products; a quarter elsewhere.
   private static func gains(_ output: TensorRecord) -> Bool {
     let height = output.dimension(1), width = output.dimension(2)
     guard height <= 1 << 14, width <= 1 << 14 else { return false }
@@ -41,12 +41,7 @@ enum Winograd3x3 {
     let shift = view.model.constant(q.shift).assumingMemoryBound(to: Int32.self)
     let weights = WeightTransform(view, params, channels)
     for o in 0..<outputs {
-      // At most 9 · 512 weights: see `weightLimit`.
-      var magnitude: UInt32 = 0
-      for tap in 0..<9 {
-        for c in 0..<channels { magnitude = magnitude &+ UInt32(weights[o, tap, c].magnitude) }
-      }
-      let (sum, overflow) = bias[o].magnitude.addingReportingOverflow(magnitude &* 128)
+      let (sum, overflow) = bias[o].magnitude.addingReportingOverflow(weights.magnitude(o) &* 128)
       if overflow || sum >= 1 << 25 || (multiplier[o] != 0 && shift[o] >= 0) { return false }
     }
     return true
@@ -56,7 +51,7 @@ enum Winograd3x3 {
   static func fillWorkspace(_ view: StepView, _ workspace: UnsafeMutableRawPointer) {
     let params = view.params(Conv2DParams.self).pointee
     WeightTransform(view, params, view.input(0).pointee.dimension(3)).write(
-      to: workspace.assumingMemoryBound(to: Int16.self), outputs: view.output(0).pointee.dimension(3))
+      to: workspace, outputs: view.output(0).pointee.dimension(3))
   }
 
   /// Runs a step with the workspace that was prepared for it.
@@ -98,45 +93,68 @@ private struct WeightTransform {
     roundedUp(outputs, toMultipleOf: 16) &* channels &* 36 &* 2
   }
 
-  /// The weight of output channel `o`, window position `tap` in row-major order, input channel `c`.
-  subscript(o: Int, tap: Int, c: Int) -> Int8 {
-    let index = tap &* channels &+ c
-    let group = o / 16 &* 9 &* (channels / 4) &+ index / 4
-    return packed[group &* 64 &+ o % 16 &* 4 &+ index % 4]
+  /// Bytes of packed weights of a block of 16 output channels.
+  private var blockByteCount: Int { 9 &* channels &* 16 }
+
+  /// The sum of the magnitudes of the weights of output channel `o`: at most 9 · 512 of them, see `workspaceByteCount`.
+  func magnitude(_ o: Int) -> UInt32 {
+    let block = packed + (o / 16 &* blockByteCount &+ o % 16 &* 4)
+    var sum: UInt32 = 0
+    for group in stride(from: 0, to: blockByteCount, by: 64) {
+      for k in 0..<4 { sum = sum &+ UInt32(block[group &+ k].magnitude) }
+    }
+    return sum
   }
 
-  /// Writes G w G' for every pair of channels; zero for the padding of the last block.
-  func write(to target: UnsafeMutablePointer<Int16>, outputs: Int) {
-    for o in 0..<roundedUp(outputs, toMultipleOf: 16) {
-      for c in 0..<channels {
-        let pair = o / 16 &* 18 &* channels &+ c / 2 &* 6
-        let place = target + (pair &* 32 &+ o % 16 &* 2 &+ c % 2)
+  /// Writes G w G' for every pair of channels.
+  func write(to target: UnsafeMutableRawPointer, outputs: Int) {
+    var place = target
+    for block in 0..<((outputs &+ 15) / 16) {
+      // Column j of all pairs follows column j - 1 of all pairs.
+      for pair in 0..<(channels / 2) {
+        let (a0, a1, a2) = row(block, 0, pair), (b0, b1, b2) = row(block, 1, pair), (c0, c1, c2) = row(block, 2, pair)
         for j in 0..<6 {
-          // Column j of w G', then of G w G'.
-          let column = SIMD3(row(o, 0, c, j), row(o, 1, c, j), row(o, 2, c, j))
+          let a = Self.transformed(a0, a1, a2, j), b = Self.transformed(b0, b1, b2, j)
+          let c = Self.transformed(c0, c1, c2, j)
           for i in 0..<6 {
-            place[(j &* 3 &* channels &+ i) &* 32] = Int16(truncatingIfNeeded: Self.transformed(column, i))
+            (place + ((j &* (channels / 2) &+ pair) &* 6 &+ i) &* 64).storeBytes(
+              of: Self.transformed(a, b, c, i), as: Lanes.self)
           }
         }
       }
+      place += 36 &* channels &* 32
     }
   }
 
-  /// Element j of a row of the window, transformed.
-  private func row(_ o: Int, _ y: Int, _ c: Int, _ j: Int) -> Int32 {
-    Self.transformed(
-      SIMD3(Int32(self[o, 3 &* y, c]), Int32(self[o, 3 &* y &+ 1, c]), Int32(self[o, 3 &* y &+ 2, c])), j)
+  /// A value for each of 16 output channels and 2 input channels.
+  private typealias Lanes = SIMD32<Int16>
+
+  /// The weights of window row `y` for a pair of input channels.
+  private func row(_ block: Int, _ y: Int, _ pair: Int) -> (Lanes, Lanes, Lanes) {
+    (tap(block, 3 &* y, pair), tap(block, 3 &* y &+ 1, pair), tap(block, 3 &* y &+ 2, pair))
+  }
+
+  private func tap(_ block: Int, _ tap: Int, _ pair: Int) -> Lanes {
+    let index = tap &* channels &+ 2 &* pair
+    let weights = packed + (block &* blockByteCount &+ index / 4 &* 64 &+ index % 4)
+    var lanes = Lanes()
+    for o in 0..<16 {
+      lanes[2 &* o] = Int16(weights[4 &* o])
+      lanes[2 &* o &+ 1] = Int16(weights[4 &* o &+ 1])
+    }
+    return lanes
   }
 
   /// Row `i` of G = [6 0 0; 1 1 1; 1 -1 1; 1 2 4; 1 -2 4; 0 0 6] times three values.
-  private static func transformed(_ g: SIMD3<Int32>, _ i: Int) -> Int32 {
+  @inline(__always)
+  private static func transformed(_ x: Lanes, _ y: Lanes, _ z: Lanes, _ i: Int) -> Lanes {
     switch i {
-    case 0: 6 &* g.x
-    case 1: g.x &+ g.y &+ g.z
-    case 2: g.x &- g.y &+ g.z
-    case 3: g.x &+ 2 &* g.y &+ 4 &* g.z
-    case 4: g.x &- 2 &* g.y &+ 4 &* g.z
-    default: 6 &* g.z
+    case 0: x &* 6
+    case 1: x &+ z &+ y
+    case 2: x &+ z &- y
+    case 3: x &+ z &* 4 &+ y &* 2
+    case 4: x &+ z &* 4 &- y &* 2
+    default: z &* 6
     }
   }
 }

@@ -45,12 +45,20 @@ enum PlanDispatch {
 
   /// Bytes of workspace that make a verified step faster on these primitives; 0 where nothing is to be gained.
   static func workspaceByteCount(_ code: OpCode, _ view: StepView, _ inner: InnerKernels) -> Int {
-    code == .conv2D ? Winograd3x3.workspaceByteCount(view, inner) : 0
+    switch code {
+    case .conv2D: Winograd3x3.workspaceByteCount(view, inner)
+    case .fullyConnected: FullyConnected.workspaceByteCount(view, inner)
+    default: 0
+    }
   }
 
   /// Prepares a step's part of the workspace, if ``workspaceByteCount(_:_:_:)`` is not 0.
   static func fillWorkspace(_ code: OpCode, _ view: StepView, _ part: UnsafeMutableRawPointer) {
-    if code == .conv2D { Winograd3x3.fillWorkspace(view, part) }
+    switch code {
+    case .conv2D: Winograd3x3.fillWorkspace(view, part)
+    case .fullyConnected: FullyConnected.fillWorkspace(view, part)
+    default: break
+    }
   }
 
   /// Runs one verified step.

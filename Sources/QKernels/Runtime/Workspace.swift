@@ -38,23 +38,27 @@ extension Plan {
   /// Bytes of workspace with which a runner on `set` is faster; 0 where nothing is to be gained.
   public func workspaceByteCount(_ set: InnerSet) -> Int {
     var total = 0
-    // No model has more parts than leave 31 bits: each is smaller than its weights in the file times 8 and some kilobytes.
     forEachWorkspacePart(set.kernels) { _, _, _, byteCount in
       if byteCount > 0 { total = total &+ roundedUp(byteCount, toMultipleOf: 64) }
     }
     return total == 0 ? 0 : total &+ 64 &+ 4 &* Int(model.header.pointee.stepCount)
   }
 
-  /// Calls `body` with the index, code, view and bytes of workspace of every step.
+  /// Calls `body` with the index, code, view and bytes of workspace of every step. Steps for which little is left of 64
+  /// megabytes go without: a small file may name the same weights in any number of steps.
   fileprivate func forEachWorkspacePart(
     _ inner: InnerKernels, _ body: (_ index: Int, _ code: OpCode, _ view: StepView, _ byteCount: Int) -> Void
   ) {
+    var left = 64 << 20
     var index = 0
     while index < Int(model.header.pointee.stepCount) {
       let step = model.step(index)
       let view = StepView(model: model, step: step)
       if let code = OpCode(rawValue: step.pointee.code) {
-        body(index, code, view, PlanDispatch.workspaceByteCount(code, view, inner))
+        var byteCount = PlanDispatch.workspaceByteCount(code, view, inner)
+        if byteCount > left { byteCount = 0 }
+        left = left &- byteCount
+        body(index, code, view, byteCount)
       }
       index &+= 1
     }

@@ -21,12 +21,13 @@ struct SpoiltFileTests {
     }
     guard plan.arenaByteCount <= memoryLimit, plan.stateByteCount <= memoryLimit else { return true }
     let arena = Guarded(plan.arenaByteCount), state = Guarded(plan.stateByteCount)
-    if let runner = try? PlanRunner(plan: plan, arena: arena.bytes, state: state.bytes) {
+    let workspace = Guarded(plan.workspaceByteCount(.best))
+    if let runner = try? PlanRunner(plan: plan, arena: arena.bytes, state: state.bytes, workspace: workspace.bytes) {
       runner.run()
       runner.reset()
       runner.run()
     }
-    #expect(arena.isIntact && state.isIntact, "a step wrote outside its memory")
+    #expect(arena.isIntact && state.isIntact && workspace.isIntact, "a step wrote outside its memory")
     #expect(file.elementsEqual(bytes), "a step wrote into the file")
     return true
   }
@@ -58,9 +59,40 @@ struct SpoiltFileTests {
     return copy
   }
 
-  static let models: [[UInt8]] = (0..<2).compactMap { seed in
-    let graph = SampleGraphs.everything(seed: UInt64(50 + seed), origin: seed == 0 ? .float : .quantizedTFLite)
+  static let models: [[UInt8]] = (0..<3).compactMap { index in
+    let graph: Graph? =
+      switch index {
+      case 0: SampleGraphs.everything(seed: 50, origin: .float)
+      case 1: SampleGraphs.everything(seed: 51, origin: .quantizedTFLite)
+      default: try? workspaceGraph()
+      }
+    guard let graph else { return nil }
     return try? CompiledModel(QuantizedGraph(graph), options: CompileOptions()).bytes
+  }
+
+  /// A network that asks for workspace, on instruction sets that have a use for it.
+  private static func workspaceGraph() throws -> Graph {
+    var g = SampleGraph(seed: 52, origin: .float)
+    var x = g.input([1, 8, 8, 16])
+    var conv = Conv2DOp()
+    conv.padding = Padding2D(top: 1, left: 1, bottom: 1, right: 1)
+    conv.activation = .relu
+    for channels in [32, 16] {
+      let w = g.weights([channels, 3, 3, channels == 32 ? 16 : 32], axis: 0)
+      x = try g.node(.conv2D(conv), [x, w, g.bias(w, input: x)])[0]
+    }
+    g.graph.outputs = [x]
+    return g.graph
+  }
+
+  @Test func aModelAsksForWorkspaceWhereTheSetHasAUse() throws {
+    try #require(Self.models.count == 3)
+    #expect(try VerifiedModel(bytes: Self.models[2]).workspaceByteCount(.scalar) == 0)
+    #if arch(x86_64)
+      if InnerSet.avx512VNNI.isAvailable {
+        #expect(try VerifiedModel(bytes: Self.models[2]).workspaceByteCount(.avx512VNNI) > 2 * 32 * 16 * 72)
+      }
+    #endif
   }
 
   @Test func everyFlippedByteIsRefusedByTheChecksum() throws {
@@ -86,7 +118,7 @@ struct SpoiltFileTests {
   }
 
   /// Every byte of the tables, whose change the checksum confirms, with several changes each.
-  @Test(arguments: 0..<2) func resealedFilesRunInsideTheirMemoryOrAreRefused(model: Int) throws {
+  @Test(arguments: 0..<3) func resealedFilesRunInsideTheirMemoryOrAreRefused(model: Int) throws {
     let bytes = Self.models[model]
     let header = bytes.withUnsafeBytes { $0.loadUnaligned(as: ModelHeader.self) }
     var random = SplitMix64(seed: UInt64(model))
@@ -106,7 +138,7 @@ struct SpoiltFileTests {
   }
 
   /// Constants hold weights, which may be anything, and multipliers, tables and lists, which may not.
-  @Test(arguments: 0..<2) func resealedConstantsRunInsideTheirMemoryOrAreRefused(model: Int) throws {
+  @Test(arguments: 0..<3) func resealedConstantsRunInsideTheirMemoryOrAreRefused(model: Int) throws {
     let bytes = Self.models[model]
     let header = bytes.withUnsafeBytes { $0.loadUnaligned(as: ModelHeader.self) }
     var random = SplitMix64(seed: UInt64(100 + model))
@@ -122,7 +154,7 @@ struct SpoiltFileTests {
   }
 
   /// Whole words of the tables replaced by numbers that overflow sums and products.
-  @Test(arguments: 0..<2) func extremeWordsRunInsideTheirMemoryOrAreRefused(model: Int) throws {
+  @Test(arguments: 0..<3) func extremeWordsRunInsideTheirMemoryOrAreRefused(model: Int) throws {
     let bytes = Self.models[model]
     let header = bytes.withUnsafeBytes { $0.loadUnaligned(as: ModelHeader.self) }
     let isFull = ProcessInfo.processInfo.environment["QK_FULL_TESTS"] != nil

@@ -5,11 +5,15 @@ import QKernelsIntrinsics
 
 // The C symbols of this set.
 
+// Functions of their own, so that one pixel does not pay for their stack frame.
+@inline(never) private func matmulOfMany(_ args: UnsafePointer<qk_matmul_args>) { matmul(args, outputBytes: 1) }
+@inline(never) private func matmul16OfMany(_ args: UnsafePointer<qk_matmul_args>) { matmul(args, outputBytes: 2) }
+
 @implementation @c public func qk_avx512vnni_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
-  matmul(args, outputBytes: 1)
+  if args.pointee.pixelCount == 1 { dense(args) } else { matmulOfMany(args) }
 }
 @implementation @c public func qk_avx512vnni_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
-  matmul(args, outputBytes: 2)
+  if args.pointee.pixelCount == 1 { dense16(args) } else { matmul16OfMany(args) }
 }
 @implementation @c public func qk_avx512vnni_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
   depthwiseTemplate(args)
@@ -26,4 +30,8 @@ import QKernelsIntrinsics
 @implementation @c public func qk_avx512vnni_window_sum(_ args: UnsafePointer<qk_pool_args>!) { windowSum(args) }
 @implementation @c public func qk_avx512vnni_winograd3x3(_ args: UnsafePointer<qk_winograd3x3_args>!) {
   winograd3x3(args)
+}
+@implementation @c public func qk_avx512vnni_dense(_ args: UnsafePointer<qk_matmul_args>!) { denseOfOneScale(args) }
+@implementation @c public func qk_avx512vnni_convolution(_ args: UnsafePointer<qk_convolution_args>!) {
+  convolution(args)
 }

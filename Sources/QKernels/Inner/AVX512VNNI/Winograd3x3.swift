@@ -5,35 +5,6 @@ import QKernelsIntrinsics
 // transformation of the sums along the columns happens in registers. The transformation along the rows, requantization and
 // storing wait until the next channel block: they fill what its products leave idle.
 
-/// A column of six values per lane, in 16 bits, multiplied by
-/// [4 0 -5 0 1 0; 0 -4 -4 1 1 0; 0 4 -4 -1 1 0; 0 -2 -1 2 1 0; 0 2 -1 -2 1 0; 0 4 0 -5 0 1].
-private struct TransformedInput {
-  let v0: __m256i, v1: __m256i, v2: __m256i, v3: __m256i, v4: __m256i, v5: __m256i
-
-  @inline(__always)
-  init(_ d0: __m256i, _ d1: __m256i, _ d2: __m256i, _ d3: __m256i, _ d4: __m256i, _ d5: __m256i) {
-    let even = qk256_sub16(d4, qk256_shift_left16_by2(d2)), odd = qk256_sub16(d3, qk256_shift_left16_by2(d1))
-    v1 = qk256_add16(even, odd)
-    v2 = qk256_sub16(even, odd)
-    let d42 = qk256_sub16(d4, d2), d31 = qk256_sub16(d3, d1)
-    let twice = qk256_add16(d31, d31)
-    v3 = qk256_add16(d42, twice)
-    v4 = qk256_sub16(d42, twice)
-    v0 = qk256_add16(qk256_shift_left16_by2(qk256_sub16(d0, d2)), d42)
-    v5 = qk256_sub16(qk256_sub16(d5, d3), qk256_add16(twice, twice))
-  }
-
-  /// Stores the six vectors `stride` bytes apart.
-  @inline(__always) func store(_ p: UnsafeMutableRawPointer, _ stride: Int) {
-    qk256_store(p, v0)
-    qk256_store(p + stride, v1)
-    qk256_store(p + 2 &* stride, v2)
-    qk256_store(p + 3 &* stride, v3)
-    qk256_store(p + 4 &* stride, v4)
-    qk256_store(p + 5 &* stride, v5)
-  }
-}
-
 /// Six sums per lane multiplied by [1 -4 -4 1 1 0; 0 -2 2 1 -1 0; 0 -1 -1 1 1 0; 0 -1 1 2 -2 1]: 24, 12, 6 and 6 times the
 /// outputs of a column or row.
 private struct TransformedSums {
@@ -137,58 +108,32 @@ private struct WaitingTiles {
 
 /// One call.
 private struct Winograd3x3 {
-  let input: UnsafePointer<Int8>
-  let height: Int
-  let width: Int
-  let channelCount: Int
-  let padTop: Int
-  let padLeft: Int
+  let input: WinogradInput
   let outputHeight: Int
   let outputWidth: Int
-  let zeroPoint: Int32
   let weights: UnsafeRawPointer
   let quantization: qk_channel_quantization
   let output: UnsafeMutablePointer<Int8>
   let outputChannelCount: Int
-  let tilesPerRow: Int
-  let tileCount: Int
 
-  /// Transformed input of four tiles: [6 columns][channelCount / 16][6 rows][4 tiles][16] int16.
-  let tiles: UnsafeMutableRawPointer
-  /// Columns of a tile row, transformed: [18][6][16] int16.
-  let columns: UnsafeMutableRawPointer
-  /// A pixel of zero points.
-  let padding: UnsafeMutablePointer<Int8>
   let sums: UnsafeMutableRawPointer
   let constants: UnsafeMutableRawPointer
   let callConstants: CallConstants
 
   init(_ args: qk_winograd3x3_args) {
-    input = args.input
-    height = Int(args.height)
-    width = Int(args.width)
-    channelCount = Int(args.channelCount)
-    padTop = Int(args.padTop)
-    padLeft = Int(args.padLeft)
     outputHeight = Int(args.outputHeight)
     outputWidth = Int(args.outputWidth)
-    zeroPoint = args.inputZeroPoint
     weights = UnsafeRawPointer(args.weights)
     quantization = args.quantization
     output = args.output
     outputChannelCount = Int(args.outputChannelCount)
-    tilesPerRow = (outputWidth &+ 3) / 4
-    tileCount = tilesPerRow &* ((outputHeight &+ 3) / 4)
     sums = args.scratch
     constants = sums + 2 &* 6144
-    columns = constants + (outputChannelCount &+ 15) / 16 &* BlockConstants.byteCount
-    tiles = columns + 3456
-    callConstants = CallConstants(tiles + 288 &* channelCount)
-    padding = (callConstants.memory + CallConstants.byteCount).assumingMemoryBound(to: Int8.self)
+    callConstants = CallConstants(constants + (outputChannelCount &+ 15) / 16 &* BlockConstants.byteCount)
+    input = WinogradInput(args, callConstants.memory + CallConstants.byteCount)
   }
 
   func run() {
-    for channel in 0..<channelCount { padding[channel] = Int8(truncatingIfNeeded: zeroPoint) }
     callConstants.fill(quantization)
     let blocks = (outputChannelCount &+ 15) / 16
     for block in 0..<blocks {
@@ -198,8 +143,8 @@ private struct Winograd3x3 {
       sums: UnsafeRawPointer(sums), constants: BlockConstants(constants), place: UnsafeMutableRawPointer(output))
     var place = sums
     var first = 0
-    while first < tileCount {
-      transformInput(first)
+    while first < input.tileCount {
+      input.transform(first)
       for block in 0..<blocks {
         multiply(first, block, &waiting, place)
         place = place == sums ? sums + 6144 : sums
@@ -209,71 +154,12 @@ private struct Winograd3x3 {
     while waiting.next < 16 { finishRow(&waiting) }
   }
 
-  /// Transforms the input of tiles `first ..< first + 4`, as far as there are any.
-  @inline(__always)
-  func transformInput(_ first: Int) {
-    let end = min(first &+ 4, tileCount)
-    var tile = first
-    while tile < end {
-      // Tiles that lie side by side share columns.
-      let tileRow = tile / tilesPerRow
-      let tileColumn = tile &- tileRow &* tilesPerRow
-      let count = min(end &- tile, tilesPerRow &- tileColumn)
-      for block in 0..<(channelCount / 16) {
-        transformColumns(4 &* tileRow &- padTop, 4 &* tileColumn &- padLeft, 4 &* count &+ 2, block)
-        for index in 0..<count { transformRows(index, tile &- first &+ index, block) }
-      }
-      tile &+= count
-    }
-  }
-
-  /// Row `y` of the input, or the pixel of zero points with a step of 0.
-  @inline(__always)
-  private func row(_ y: Int) -> (start: UnsafePointer<Int8>, step: Int) {
-    y >= 0 && y < height ? (input + y &* width &* channelCount, channelCount) : (UnsafePointer(padding), 0)
-  }
-
-  /// Transforms columns `left ..< left + count` of the input, rows `top ..< top + 6`, 16 channels.
-  private func transformColumns(_ top: Int, _ left: Int, _ count: Int, _ block: Int) {
-    let r0 = row(top), r1 = row(top &+ 1), r2 = row(top &+ 2), r3 = row(top &+ 3), r4 = row(top &+ 4)
-    let r5 = row(top &+ 5)
-    let channel = 16 &* block
-    var place = columns
-    for x in left..<(left &+ count) {
-      let column =
-        if x >= 0, x < width {
-          TransformedInput(
-            qk256_widen8(r0.start + (x &* r0.step &+ channel)), qk256_widen8(r1.start + (x &* r1.step &+ channel)),
-            qk256_widen8(r2.start + (x &* r2.step &+ channel)), qk256_widen8(r3.start + (x &* r3.step &+ channel)),
-            qk256_widen8(r4.start + (x &* r4.step &+ channel)), qk256_widen8(r5.start + (x &* r5.step &+ channel)))
-        } else {
-          TransformedInput(repeating: qk256_set1_16(Int16(truncatingIfNeeded: zeroPoint)))
-        }
-      column.store(place, 32)
-      place += 192
-    }
-  }
-
-  /// Transforms the rows of the tile that begins at column `4 * index` of the columns, and stores it as tile `tile` of four.
-  @inline(__always)
-  private func transformRows(_ index: Int, _ tile: Int, _ block: Int) {
-    let source = columns + index &* 768
-    let place = tiles + (block &* 768 &+ tile &* 32)
-    for row in 0..<6 {
-      let p = source + 32 &* row
-      TransformedInput(
-        qk256_load(p), qk256_load(p + 192), qk256_load(p + 384), qk256_load(p + 576), qk256_load(p + 768),
-        qk256_load(p + 960)
-      ).store(place + 128 &* row, 48 &* channelCount)
-    }
-  }
-
   /// The products of four tiles with one channel block, to `place`; finishes the tiles that wait and leaves these waiting.
   @inline(__always)
   func multiply(_ first: Int, _ block: Int, _ waiting: inout WaitingTiles, _ place: UnsafeMutableRawPointer) {
     let constants = BlockConstants(constants + block &* BlockConstants.byteCount)
-    var w = weights + block &* 1152 &* channelCount
-    var x = UnsafeRawPointer(tiles)
+    var w = weights + block &* 1152 &* input.channelCount
+    var x = UnsafeRawPointer(input.tiles)
     for column in 0..<6 {
       multiply(&x, &w, column == 1 ? constants.start : qk512_zero(), place + 64 &* column, &waiting)
     }
@@ -291,7 +177,7 @@ private struct Winograd3x3 {
     var s0 = FourSums(qk512_zero()), s1 = FourSums(start), s2 = FourSums(qk512_zero()), s3 = FourSums(qk512_zero())
     var s4 = FourSums(qk512_zero()), s5 = FourSums(qk512_zero())
     var step = 0
-    while step < channelCount {
+    while step < input.channelCount {
       var left = 4
       while left > 0 {
         s0.add(x, w)
@@ -329,9 +215,9 @@ private struct Winograd3x3 {
   private func finishRow(_ waiting: inout WaitingTiles) {
     let row = waiting.next % 4
     if row == 0 {
-      let tileRow = waiting.tile / tilesPerRow
-      let y = 4 &* tileRow, x = 4 &* (waiting.tile &- tileRow &* tilesPerRow)
-      waiting.rows = waiting.tile < tileCount ? outputHeight &- y : 0
+      let tileRow = waiting.tile / input.tilesPerRow
+      let y = 4 &* tileRow, x = 4 &* (waiting.tile &- tileRow &* input.tilesPerRow)
+      waiting.rows = waiting.tile < input.tileCount ? outputHeight &- y : 0
       waiting.pixels = outputWidth &- x
       waiting.place = UnsafeMutableRawPointer(
         output + ((y &* outputWidth &+ x) &* outputChannelCount &+ 16 &* waiting.block))
@@ -398,11 +284,6 @@ private struct Winograd3x3 {
     if pixels > 2 { qk128_store_first(place + 2 &* outputChannelCount, qk512_quarter2(bytes), count) }
     if pixels > 3 { qk128_store_first(place + 3 &* outputChannelCount, qk512_quarter3(bytes), count) }
   }
-}
-
-extension TransformedInput {
-  /// Six equal values.
-  @inline(__always) fileprivate init(repeating value: __m256i) { self.init(value, value, value, value, value, value) }
 }
 
 /// The whole primitive.

@@ -22,3 +22,4 @@ import QKernelsIntrinsics
   averagePoolTemplate(args)
 }
 @implementation @c public func qk_avxvnni_window_sum(_ args: UnsafePointer<qk_pool_args>!) { windowSumTemplate(args) }
+@implementation @c public func qk_avxvnni_winograd3x3(_ args: UnsafePointer<qk_winograd3x3_args>!) { winograd3x3(args) }

@@ -16,6 +16,15 @@ static inline void qk_copy(void *destination, const void *source, size_t count) 
   __builtin_memcpy(destination, source, count);
 }
 
+/* Has the kilobyte at p loaded ahead of its use, on processors whose loads run ahead. It may lie anywhere. */
+static inline void qk_prefetch(const void *p) {
+#if defined(__x86_64__) || defined(__aarch64__)
+  for (int line = 0; line < 16; line++) __builtin_prefetch((const char *)p + 64 * line);
+#else
+  (void)p;
+#endif
+}
+
 /* Requantization of the output channels; every array is padded to whole channel blocks (multiplier 0 in the padding). */
 typedef struct {
   const int32_t *bias;       /* bias with the input zero point folded in: b - inputZeroPoint * sum(w) */
@@ -52,6 +61,10 @@ typedef struct {
 
 /* matmul16: matmul with int16 outputs: output points to int16_t, outputStride counts elements, and the clamp is
  * within -32768...32767. */
+
+/* dense: matmul of one pixel, of one row, whose channels share a scale that shifts right, so that less is read beside the
+ * weights. quantization.bias holds the start values of the sums of unsigned input, bias - 128 * weightSums; weightSums is not
+ * used; multiplier and shift point to one value each. An optional primitive. */
 
 /* depthwise: pixelCount output pixels of channelCount channels; every channel has its own tapCount weights.
  *   x(p, t) = taps[p * pointerStride + t] + p * pixelStride
@@ -110,6 +123,28 @@ typedef struct {
 static inline size_t qk_winograd3x3_scratch_size(size_t channelCount, size_t outputChannelCount) {
   return 2 * 6144 + (outputChannelCount + 15) / 16 * 512 + 3456 + channelCount * (288 + 1) + 256;
 }
+/* convolution: the matmul calls of a whole image, where they are one per output row. A kernel row is one run of bytes in the
+ * input: kernelWidth * channelCount, without dilation. An optional primitive.
+ *   output[y][x][o] = the output of matmul for the rows k = 0 ... kernelHeight - 1 with
+ *   x(y, x, k) = input row y * strideHeight - padTop + k * dilationHeight from column x * strideWidth - padLeft on
+ *   Input rows and columns outside the image have the value inputZeroPoint. */
+typedef struct {
+  const int8_t *input; /* [height][width][channelCount] */
+  int32_t height, width;
+  int32_t channelCount;
+  int32_t kernelHeight, kernelWidth, strideHeight, strideWidth, dilationHeight, padTop, padLeft;
+  int32_t outputHeight, outputWidth;
+  int32_t inputZeroPoint;
+  const int8_t *weights; /* as for matmul */
+  qk_channel_quantization quantization;
+  int8_t *output; /* [outputHeight][outputWidth][outputChannelCount] */
+  int32_t outputChannelCount;
+  const int8_t **rows; /* room for kernelHeight pointers */
+  int8_t *ring;        /* room for slotCount copies of rows, or null if no window leaves the input on the left or right */
+  int8_t *padding;     /* room for a row of slotBytes, or null if no window leaves the input above or below */
+  int32_t slotCount;   /* (kernelHeight - 1) * dilationHeight + 1, or height if that is less */
+  int32_t slotBytes;   /* at least ((outputWidth - 1) * strideWidth + kernelWidth) * channelCount; 3 more may be read */
+} qk_convolution_args;
 
 /* add: count elements of a + b, each input rescaled to a common scale first; a step of 0 repeats one element.
  * A subtraction has a negative bMultiplier: b is requantized with its magnitude, then subtracted (a negative factor would
@@ -195,6 +230,8 @@ typedef struct {
   void (*depthwise3x3)(const qk_depthwise3x3_args *);
   void (*lstm_cell)(const qk_lstm_cell_args *);
   void (*winograd3x3)(const qk_winograd3x3_args *);
+  void (*dense)(const qk_matmul_args *);
+  void (*convolution)(const qk_convolution_args *);
   /* Whether matmul gains from rows that are flipped where they are copied (qk_matmul_args.flipped). */
   int32_t asks_for_flipped_rows;
 } qk_inner_table;
@@ -214,7 +251,7 @@ typedef struct {
     qk_inner_table table = {qk_##set##_matmul,    qk_##set##_matmul16, qk_##set##_depthwise,    \
                             qk_##set##_add,       qk_##set##_mul,      qk_##set##_lookup,       \
                             qk_##set##_max_pool,  qk_##set##_average_pool, qk_##set##_window_sum, \
-                            0, 0, 0, 0};                     \
+                            0, 0, 0, 0, 0, 0};               \
     return table;                                            \
   }
 
@@ -224,9 +261,14 @@ QK_DECLARE_INNER_SET(avx512vnni)
 void qk_avx512vnni_depthwise3x3(const qk_depthwise3x3_args *args);
 void qk_avx512vnni_lstm_cell(const qk_lstm_cell_args *args);
 void qk_avx512vnni_winograd3x3(const qk_winograd3x3_args *args);
+void qk_avx512vnni_dense(const qk_matmul_args *args);
+void qk_avx512vnni_convolution(const qk_convolution_args *args);
 QK_DECLARE_INNER_SET(avxvnni)
+void qk_avxvnni_winograd3x3(const qk_winograd3x3_args *args);
 QK_DECLARE_INNER_SET(avx2)
+void qk_avx2_winograd3x3(const qk_winograd3x3_args *args);
 QK_DECLARE_INNER_SET(sse)
+void qk_sse_winograd3x3(const qk_winograd3x3_args *args);
 #elif defined(__aarch64__)
 QK_DECLARE_INNER_SET(neondot)
 void qk_neondot_depthwise3x3(const qk_depthwise3x3_args *args);

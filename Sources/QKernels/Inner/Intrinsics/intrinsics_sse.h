@@ -117,6 +117,55 @@ QK_INLINE __m128i qk256_saturate8(__m256i a, __m256i b) {
   const __m256i words = qk256_saturate16(a, b);
   return _mm_packs_epi16(QK_LOW(words), QK_HIGH(words));
 }
+/* Whether a vector is one register, not two. */
+QK_INLINE int qk256_is_one_register(void) { return 0; }
+/* 16 words of 16 bits. */
+QK_INLINE __m256i qk256_set1_16(int16_t x) {
+  const __m128i v = _mm_set1_epi16(x);
+  return QK_JOIN(v, v);
+}
+QK_INLINE __m256i qk256_set1_8(int8_t x) {
+  const __m128i v = _mm_set1_epi8(x);
+  return QK_JOIN(v, v);
+}
+QK_INLINE __m256i qk256_add16(__m256i a, __m256i b) { return QK_EACH_HALF_2(_mm_add_epi16, a, b); }
+QK_INLINE __m256i qk256_sub16(__m256i a, __m256i b) { return QK_EACH_HALF_2(_mm_sub_epi16, a, b); }
+QK_INLINE __m128i qk128_shift_left16_by2(__m128i a) { return _mm_slli_epi16(a, 2); }
+QK_INLINE __m256i qk256_shift_left16_by2(__m256i a) { return QK_EACH_HALF(qk128_shift_left16_by2, a); }
+QK_INLINE __m128i qk128_shift_left_by2(__m128i a) { return _mm_slli_epi32(a, 2); }
+QK_INLINE __m256i qk256_shift_left_by2(__m256i a) { return QK_EACH_HALF(qk128_shift_left_by2, a); }
+/* 4 bytes to all lanes. */
+QK_INLINE __m256i qk256_broadcast4(const void *p) {
+  int32_t x;
+  __builtin_memcpy(&x, p, 4);
+  return qk256_set1(x);
+}
+/* acc + the products of the pairs of 16 bits, added up. */
+QK_INLINE __m256i qk256_add_pair_products(__m256i acc, __m256i a, __m256i b) {
+  return qk256_add(acc, QK_EACH_HALF_2(_mm_madd_epi16, a, b));
+}
+/* The signed product of the even words, 64 bits each. */
+QK_INLINE __m256i qk256_mul_even(__m256i a, __m256i b) { return QK_EACH_HALF_2(_mm_mul_epi32, a, b); }
+/* The upper halves of the words of 64 bits of a to the even lanes, of b to the odd ones. */
+QK_INLINE __m128i qk128_join_upper(__m128i a, __m128i b) { return _mm_blend_epi16(_mm_srli_epi64(a, 32), b, 0xCC); }
+QK_INLINE __m256i qk256_join_upper(__m256i a, __m256i b) { return QK_EACH_HALF_2(qk128_join_upper, a, b); }
+/* a with its sign changed in lanes where b is negative, 0 where b is 0. */
+QK_INLINE __m256i qk256_with_sign(__m256i a, __m256i b) { return QK_EACH_HALF_2(_mm_sign_epi32, a, b); }
+/* Saturated to 16 and 8 bits; each half on its own, the lanes of a first. */
+QK_INLINE __m256i qk256_packs32(__m256i a, __m256i b) { return QK_EACH_HALF_2(_mm_packs_epi32, a, b); }
+QK_INLINE __m256i qk256_packs16(__m256i a, __m256i b) { return QK_EACH_HALF_2(_mm_packs_epi16, a, b); }
+QK_INLINE __m256i qk256_adds16(__m256i a, __m256i b) { return QK_EACH_HALF_2(_mm_adds_epi16, a, b); }
+QK_INLINE __m128i qk128_shift_right16_by1(__m128i a) { return _mm_srai_epi16(a, 1); }
+QK_INLINE __m256i qk256_shift_right16_by1(__m256i a) { return QK_EACH_HALF(qk128_shift_right16_by1, a); }
+QK_INLINE __m256i qk256_clamp8(__m256i a, __m256i lo, __m256i hi) {
+  return QK_JOIN(qk128_clamp8(QK_LOW(a), QK_LOW(lo), QK_LOW(hi)), qk128_clamp8(QK_HIGH(a), QK_HIGH(lo), QK_HIGH(hi)));
+}
+/* The 2 x 4 matrix of words of 32 bits that the halves form, transposed. */
+QK_INLINE __m256i qk256_transpose2x4(__m256i a) {
+  return QK_JOIN(_mm_unpacklo_epi32(QK_LOW(a), QK_HIGH(a)), _mm_unpackhi_epi32(QK_LOW(a), QK_HIGH(a)));
+}
+QK_INLINE __m128i qk256_lower(__m256i a) { return QK_LOW(a); }
+QK_INLINE __m128i qk256_upper(__m256i a) { return QK_HIGH(a); }
 /* The first n elements; n in 0...16, 0...8 for words of 32 bits. */
 QK_INLINE void qk128_store_first(void *p, __m128i v, int32_t n) {
   int8_t b[16];

@@ -28,6 +28,12 @@ QK_INLINE __m128i qk128_clamp8(__m128i a, __m128i lo, __m128i hi) { return _mm_m
 QK_INLINE __m128i qk128_max8(__m128i a, __m128i b) { return _mm_max_epi8(a, b); }
 QK_INLINE __m128i qk128_load(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
 QK_INLINE void qk128_store(void *p, __m128i v) { _mm_storeu_si128((__m128i *)p, v); }
+/* 16 words of 16 bits. */
+QK_INLINE __m256i qk256_set1_16(int16_t x) { return _mm256_set1_epi16(x); }
+QK_INLINE __m256i qk256_widen8to16(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+QK_INLINE __m256i qk256_add16(__m256i a, __m256i b) { return _mm256_add_epi16(a, b); }
+QK_INLINE __m256i qk256_sub16(__m256i a, __m256i b) { return _mm256_sub_epi16(a, b); }
+QK_INLINE __m256i qk256_shift_left16_by2(__m256i a) { return _mm256_slli_epi16(a, 2); }
 #endif
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512VBMI__)
@@ -140,6 +146,7 @@ QK_INLINE __m512i qk512_and(__m512i a, __m512i b) { return _mm512_and_si512(a, b
 QK_INLINE __m512i qk512_max(__m512i a, __m512i b) { return _mm512_max_epi32(a, b); }
 QK_INLINE __m512i qk512_min(__m512i a, __m512i b) { return _mm512_min_epi32(a, b); }
 QK_INLINE int qk512_all_zero(__m512i a) { return _mm512_test_epi32_mask(a, a) == 0; }
+QK_INLINE int qk512_any_negative(__m512i a) { return _mm512_movepi32_mask(a) != 0; }
 QK_INLINE int qk512_all_positive(__m512i a) { return _mm512_cmpgt_epi32_mask(a, _mm512_setzero_si512()) == 0xFFFF; }
 QK_INLINE __m128i qk512_saturate8(__m512i a) { return _mm512_cvtsepi32_epi8(a); }
 QK_INLINE __m256i qk512_saturate16(__m512i a) { return _mm512_cvtsepi32_epi16(a); }
@@ -209,9 +216,35 @@ QK_INLINE __m512i qk512_high_quotient(__m512i a, __m512i m, int32_t n) {
 }
 /* Whether a lane of a, b, c or d has none of the bits of mask. */
 QK_INLINE int qk512_any_clear(__m512i a, __m512i b, __m512i c, __m512i d, __m512i mask) {
-  const __mmask16 ab = _mm512_testn_epi32_mask(a, mask) | _mm512_testn_epi32_mask(b, mask);
-  return (ab | _mm512_testn_epi32_mask(c, mask) | _mm512_testn_epi32_mask(d, mask)) != 0;
+  const __mmask16 ab = _mm512_mask_test_epi32_mask(_mm512_test_epi32_mask(a, mask), b, mask);
+  return _mm512_mask_test_epi32_mask(_mm512_mask_test_epi32_mask(ab, c, mask), d, mask) != 0xFFFF;
 }
+/* acc + the sums of pairs of products of signed words of 16 bits; opaque, because the compiler would split it. */
+QK_INLINE __m512i qk512_dpwssd(__m512i acc, __m512i a, __m512i b) {
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
+  return acc;
+}
+/* The lanes of a, b, c and d that have none of the bits of mask, a in the lowest bits. */
+QK_INLINE uint64_t qk512_clear_lanes(__m512i a, __m512i b, __m512i c, __m512i d, __m512i mask) {
+  const uint64_t low = _mm512_testn_epi32_mask(a, mask) | (uint32_t)_mm512_testn_epi32_mask(b, mask) << 16;
+  return low | (uint64_t)_mm512_testn_epi32_mask(c, mask) << 32 | (uint64_t)_mm512_testn_epi32_mask(d, mask) << 48;
+}
+/* Bytes of a and b to the odd places, 0 to the even ones; opaque, because the compiler would mask in a step of its own. */
+QK_INLINE __m512i qk512_pick_odd8(__m512i a, __m512i index, __m512i b) {
+  __asm__("vpermt2b %2, %1, %0%{%3%}%{z%}" : "+v"(a) : "v"(index), "v"(b), "Yk"((__mmask64)0xAAAAAAAAAAAAAAAA));
+  return a;
+}
+/* The index that picks pairs of elements i of a and b: of each quarter's 16 the elements first, first + 2, + 4 and + 6. */
+QK_INLINE __m512i qk512_pair_index(int32_t first) {
+  const __m512i lanes = _mm512_set_epi32(54, 52, 50, 48, 38, 36, 34, 32, 22, 20, 18, 16, 6, 4, 2, 0);
+  const __m512i i = _mm512_add_epi32(lanes, _mm512_set1_epi32(first));
+  return _mm512_or_si512(_mm512_slli_epi32(i, 8), _mm512_slli_epi32(_mm512_or_si512(i, _mm512_set1_epi32(64)), 24));
+}
+/* The upper halves of the lanes of a and b, side by side. */
+QK_INLINE __m512i qk512_join_upper16(__m512i a, __m512i b) {
+  return _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(a, 16), b);
+}
+QK_INLINE __m512i qk512_shift_right16(__m512i a, int32_t n) { return _mm512_sra_epi16(a, _mm_cvtsi32_si128(n)); }
 QK_INLINE __m512i qk512_or(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
 /* acc + the dot products of the pair of int16 at p with each pair of w; the compiler keeps it where it stands. */
 QK_INLINE __m512i qk512_dpwssd_pair_here(__m512i acc, const void *p, __m512i w) {
@@ -223,12 +256,6 @@ QK_INLINE __m512i qk512_shift_left_by2(__m512i a) { return _mm512_slli_epi32(a, 
 QK_INLINE __m512i qk512_sub_where_negative(__m512i a, __m512i c) {
   return _mm512_mask_sub_epi32(a, _mm512_movepi32_mask(a), a, c);
 }
-/* 16 words of 16 bits. */
-QK_INLINE __m256i qk256_set1_16(int16_t x) { return _mm256_set1_epi16(x); }
-QK_INLINE __m256i qk256_widen8(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
-QK_INLINE __m256i qk256_add16(__m256i a, __m256i b) { return _mm256_add_epi16(a, b); }
-QK_INLINE __m256i qk256_sub16(__m256i a, __m256i b) { return _mm256_sub_epi16(a, b); }
-QK_INLINE __m256i qk256_shift_left16_by2(__m256i a) { return _mm256_slli_epi16(a, 2); }
 #endif
 #if defined(__AVX2__) && !defined(__AVX512F__)
 QK_INLINE __m256i qk256_set1(int32_t x) { return _mm256_set1_epi32(x); }
@@ -257,7 +284,6 @@ QK_INLINE __m256i qk256_high_multiply(__m256i a, __m256i m, __m256i modd) {
 }
 /* 4 words to the even lanes, 0 in the odd ones. */
 QK_INLINE __m256i qk256_spread32(const void *p) { return _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)p)); }
-QK_INLINE __m256i qk256_widen8to16(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
 QK_INLINE __m256i qk256_widen8to16v(__m128i a) { return _mm256_cvtepi8_epi16(a); }
 QK_INLINE __m256i qk256_widen8(__m128i a) { return _mm256_cvtepi8_epi32(a); }
 QK_INLINE __m256i qk256_widen8_high(__m128i a) { return _mm256_cvtepi8_epi32(_mm_srli_si128(a, 8)); }
@@ -286,6 +312,28 @@ QK_INLINE __m128i qk256_saturate8(__m256i a, __m256i b) {
   __m256i words = qk256_saturate16(a, b);
   return _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
+/* Whether a vector is one register, not two. */
+QK_INLINE int qk256_is_one_register(void) { return 1; }
+QK_INLINE __m256i qk256_set1_8(int8_t x) { return _mm256_set1_epi8(x); }
+QK_INLINE __m256i qk256_shift_left_by2(__m256i a) { return _mm256_slli_epi32(a, 2); }
+/* The signed product of the even words, 64 bits each. */
+QK_INLINE __m256i qk256_mul_even(__m256i a, __m256i b) { return _mm256_mul_epi32(a, b); }
+/* The upper halves of the words of 64 bits of a to the even lanes, of b to the odd ones. */
+QK_INLINE __m256i qk256_join_upper(__m256i a, __m256i b) { return _mm256_blend_epi32(_mm256_srli_epi64(a, 32), b, 0xAA); }
+/* a with its sign changed in lanes where b is negative, 0 where b is 0. */
+QK_INLINE __m256i qk256_with_sign(__m256i a, __m256i b) { return _mm256_sign_epi32(a, b); }
+/* Saturated to 16 and 8 bits; each half on its own, the lanes of a first. */
+QK_INLINE __m256i qk256_packs32(__m256i a, __m256i b) { return _mm256_packs_epi32(a, b); }
+QK_INLINE __m256i qk256_packs16(__m256i a, __m256i b) { return _mm256_packs_epi16(a, b); }
+QK_INLINE __m256i qk256_adds16(__m256i a, __m256i b) { return _mm256_adds_epi16(a, b); }
+QK_INLINE __m256i qk256_shift_right16_by1(__m256i a) { return _mm256_srai_epi16(a, 1); }
+QK_INLINE __m256i qk256_clamp8(__m256i a, __m256i lo, __m256i hi) { return _mm256_min_epi8(_mm256_max_epi8(a, lo), hi); }
+/* The 2 x 4 matrix of words of 32 bits that the halves form, transposed. */
+QK_INLINE __m256i qk256_transpose2x4(__m256i a) {
+  return _mm256_permutevar8x32_epi32(a, _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0));
+}
+QK_INLINE __m128i qk256_lower(__m256i a) { return _mm256_castsi256_si128(a); }
+QK_INLINE __m128i qk256_upper(__m256i a) { return _mm256_extracti128_si256(a, 1); }
 /* The first n elements; n in 0...16, 0...8 for words of 32 bits. */
 QK_INLINE void qk128_store_first(void *p, __m128i v, int32_t n) {
   int8_t b[16];
@@ -312,6 +360,20 @@ QK_INLINE __m256i qk256_dpbusd(__m256i acc, __m256i u, __m256i s) {
 #else
   return _mm256_dpbusd_avx_epi32(acc, u, s);
 #endif
+}
+/* acc + the products of the pairs of 16 bits, added up. */
+QK_INLINE __m256i qk256_add_pair_products(__m256i acc, __m256i a, __m256i b) {
+#if defined(QK_EVEX_DOT)
+  __asm__("%{evex%} vpdpwssd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
+  return acc;
+#else
+  return _mm256_dpwssd_avx_epi32(acc, a, b);
+#endif
+}
+#elif defined(__AVX2__) && !defined(__AVX512F__)
+/* acc + the products of the pairs of 16 bits, added up. */
+QK_INLINE __m256i qk256_add_pair_products(__m256i acc, __m256i a, __m256i b) {
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
 }
 #endif
 #undef QK_INLINE

@@ -1,0 +1,1 @@
+../Template256/Winograd3x3.swift

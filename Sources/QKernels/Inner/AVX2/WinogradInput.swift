@@ -1,0 +1,1 @@
+../Template256/WinogradInput.swift

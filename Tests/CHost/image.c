@@ -4,6 +4,7 @@
  *
  *   cc -Ibuild/HOST -IMODEL_FOLDER -DINPUT0='"x.npy"' -DEXPECTED0='"y.npy"' image.c MODEL_FOLDER/model.c ...
  *
+ * WORKSPACE: runs with a workspace, as the command line does; on Linux only, elsewhere none is of use;
  * SAMPLES: the highest number of samples to run; RUNS: how often the first one is run between the counting marks;
  * MEASURE_STACK: print, on Cortex-M, how many bytes of stack verification with initialization and a run use. */
 #include "model.h"
@@ -39,6 +40,14 @@ INCLUDE(expected2, EXPECTED2)
 #define CANARY 32
 static _Alignas(QK_ALIGNMENT) uint8_t arena[CANARY + MODEL_ARENA_BYTES + CANARY];
 static _Alignas(QK_ALIGNMENT) uint8_t state[CANARY + MODEL_STATE_BYTES + CANARY];
+
+#if defined(WORKSPACE) && defined(__linux__)
+static _Alignas(QK_ALIGNMENT) uint8_t workspace[4 << 20];
+
+static int use_workspace(qk_context *context) {
+  return qk_workspace_size(context) == 0 || qk_use_workspace(context, workspace, sizeof workspace) == QK_OK;
+}
+#endif
 
 static int intact(const uint8_t *memory, size_t size) {
   for (size_t i = 0; i < CANARY; i++) {
@@ -103,6 +112,9 @@ int main(void) {
   }
 #ifdef MEASURE_STACK
   print_number("stack of verification ", painted_depth());
+#endif
+#if defined(WORKSPACE) && defined(__linux__)
+  if (!use_workspace(&context)) return 13;
 #endif
   if (qk_arena_size(model_bytes) != MODEL_ARENA_BYTES || qk_state_size(model_bytes) != MODEL_STATE_BYTES) return 5;
   input_count = qk_input_count(model_bytes);

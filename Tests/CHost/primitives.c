@@ -1,6 +1,6 @@
 /* Compares every primitive of the build's instruction set with the scalar one, on random and extreme arguments, with guard
- * bytes around the outputs. Compile with -DQK_STATIC_SET=cortexmdsp and the like, and -DHAS_DEPTHWISE3X3 for a set with
- * that primitive. Exits with 0 or the number of the primitive that differs. */
+ * bytes around the outputs. Compile with -DQK_STATIC_SET=cortexmdsp and the like, and -DHAS_DEPTHWISE3X3,
+ * -DHAS_WINOGRAD3X3 for a set with that primitive. Exits with 0 or the number of the primitive that differs. */
 #include "inner_kernels.h"
 
 #include "platform.h"
@@ -197,6 +197,81 @@ static int depthwise3x3(void) {
 }
 #endif
 
+#ifdef HAS_WINOGRAD3X3
+static int winograd3x3(void) {
+  static const int32_t G[6][3] = {{6, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}};
+  static const int8_t *taps[9 * 256];
+  static int8_t padding[48];
+  static int16_t transformed[48 * 48 * 36];
+  static _Alignas(64) uint8_t scratch[40000];
+  qk_winograd3x3_args args;
+  int pixel = 0, groups;
+  size_t scratch_size;
+  args.channelCount = 16 * between(1, 3);
+  args.outputChannelCount = between(1, 48);
+  do {
+    args.height = between(1, 13);
+    args.width = between(1, 13);
+    args.padTop = between(0, 2);
+    args.padLeft = between(0, 2);
+    args.outputHeight = args.height + args.padTop + between(0, 2) - 2;
+    args.outputWidth = args.width + args.padLeft + between(0, 2) - 2;
+  } while (args.outputHeight < 1 || args.outputWidth < 1 ||
+           args.outputHeight * args.outputWidth * args.outputChannelCount > ROOM);
+  args.input = input + between(0, 1000);
+  args.inputZeroPoint = between(-128, 127);
+  args.quantization = quantization(args.outputChannelCount, 9 * args.channelCount, 8, 0);
+  groups = 9 * args.channelCount / 4;
+  for (int o = 0; o < (args.outputChannelCount + 15) / 16 * 16; o++) {
+    int32_t magnitude = 0, limit;
+    for (int c = 0; c < args.channelCount; c++) {
+      int8_t w[9];
+      for (int t = 0; t < 9; t++) {
+        int k = t * args.channelCount + c;
+        w[t] = weights[(o / 16 * groups + k / 4) * 64 + o % 16 * 4 + k % 4];
+        magnitude += w[t] < 0 ? -w[t] : w[t];
+      }
+      for (int i = 0; i < 6; i++) {
+        for (int j = 0; j < 6; j++) {
+          int32_t sum = 0;
+          for (int t = 0; t < 9; t++) sum += G[i][t / 3] * G[j][t % 3] * w[t];
+          transformed[((o / 16 * 6 + j) * (args.channelCount / 2) + c / 2) * 192 + i * 32 + o % 16 * 2 + c % 2] = (int16_t)sum;
+        }
+      }
+    }
+    /* The primitive's domain, up to its ends. */
+    limit = (1 << 25) - 1 - 128 * magnitude;
+    if (bias[o] > limit) bias[o] = limit;
+    if (bias[o] < -limit) bias[o] = -limit;
+    if (multiplier[o] != 0 && shift[o] >= 0) shift[o] = -1;
+  }
+  for (int c = 0; c < args.channelCount; c++) padding[c] = (int8_t)args.inputZeroPoint;
+  for (int y = 0; y < args.outputHeight; y++) {
+    for (int x = 0; x < args.outputWidth; x++, pixel++) {
+      for (int t = 0; t < 9; t++) {
+        int row = y - args.padTop + t / 3, column = x - args.padLeft + t % 3;
+        int inside = row >= 0 && row < args.height && column >= 0 && column < args.width;
+        taps[pixel * 9 + t] = inside ? args.input + (row * args.width + column) * args.channelCount : padding;
+      }
+    }
+  }
+  clear();
+  qk_matmul_args direct = {taps, 9, 9, args.channelCount / 4, 0, pixel, 0, weights, args.quantization, expected + GUARD,
+                           args.outputChannelCount, args.outputChannelCount};
+  qk_scalar_matmul(&direct);
+  args.weights = transformed;
+  args.output = (int8_t *)found + GUARD;
+  args.scratch = scratch;
+  for (size_t i = 0; i < sizeof scratch; i++) scratch[i] = (uint8_t)(i * 37 + 11);
+  QK_STATIC_NAME(QK_STATIC_SET, winograd3x3)(&args);
+  scratch_size = qk_winograd3x3_scratch_size((size_t)args.channelCount, (size_t)args.outputChannelCount);
+  for (size_t i = scratch_size; i < sizeof scratch; i++) {
+    if (scratch[i] != (uint8_t)(i * 37 + 11)) return 0;
+  }
+  return same();
+}
+#endif
+
 static int add(void) {
   qk_add_args args;
   int odd = between(0, 9) == 0;
@@ -309,6 +384,9 @@ int main(void) {
     if (!depthwise()) return 3;
 #ifdef HAS_DEPTHWISE3X3
     if (!depthwise3x3()) return 10;
+#endif
+#ifdef HAS_WINOGRAD3X3
+    if (!winograd3x3()) return 11;
 #endif
     for (int i = 0; i < 8; i++) {
       if (!add()) return 4;

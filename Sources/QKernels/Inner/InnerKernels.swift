@@ -45,7 +45,11 @@ import QKernelsIntrinsics
         table.depthwise3x3 = qk_neondot_depthwise3x3
         return InnerKernels(table: table)
       }
-      static var neon: InnerKernels { InnerKernels(table: qk_neon_table()) }
+      static var neon: InnerKernels {
+        var table = qk_neon_table()
+        table.winograd3x3 = qk_neon_winograd3x3
+        return InnerKernels(table: table)
+      }
     #endif
 
     @inline(__always) var asksForFlippedRows: Bool { table.asks_for_flipped_rows != 0 }

@@ -273,6 +273,7 @@ void qk_sse_winograd3x3(const qk_winograd3x3_args *args);
 QK_DECLARE_INNER_SET(neondot)
 void qk_neondot_depthwise3x3(const qk_depthwise3x3_args *args);
 QK_DECLARE_INNER_SET(neon)
+void qk_neon_winograd3x3(const qk_winograd3x3_args *args);
 #elif defined(__arm__) && defined(__ARM_FEATURE_DSP)
 QK_DECLARE_INNER_SET(cortexmdsp)
 #endif

@@ -67,6 +67,13 @@ QK_INLINE const void *qkn_opaque(const void *p) {
   __asm__ volatile("" : "+r"(p));
   return p;
 }
+/* The address as it is, as one that the compiler does not know before the values: it loads nothing from there earlier, for
+ * which it would be short of registers. */
+QK_INLINE const void *qkn_after(const void *p, int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, int32x4_t e, int32x4_t f,
+                                int32x4_t g, int32x4_t h) {
+  __asm__("" : "+r"(p) : "w"(a), "w"(b), "w"(c), "w"(d), "w"(e), "w"(f), "w"(g), "w"(h));
+  return p;
+}
 QK_INLINE void qkn_store8(void *p, int8x16_t v) { vst1q_s8((int8_t *)p, v); }
 /* The first count bytes, 0...15. */
 QK_INLINE void qkn_store8_first(void *p, int8x16_t v, long count) {
@@ -178,6 +185,65 @@ QK_INLINE int32x4_t qkn_pair_sums(int32x4_t a, int32x4_t b) { return vpaddq_s32(
 /* Interleaved with z: a0 z a1 z, and a2 z a3 z. */
 QK_INLINE int32x4_t qkn_spread_low(int32x4_t a, int32x4_t z) { return vzip1q_s32(a, z); }
 QK_INLINE int32x4_t qkn_spread_high(int32x4_t a, int32x4_t z) { return vzip2q_s32(a, z); }
+QK_INLINE int16x8_t qkn_load16(const void *p) { return vld1q_s16((const int16_t *)p); }
+/* Words 0, 2 ... 14 and 1, 3 ... 15. */
+typedef struct {
+  int16x8_t even, odd;
+} qkn_words16;
+QK_INLINE qkn_words16 qkn_load16_by_2(const void *p) {
+  int16x8x2_t v = vld2q_s16((const int16_t *)p);
+  return (qkn_words16){v.val[0], v.val[1]};
+}
+/* x in all lanes; the compiler, which does not know x, leaves products with it products. */
+QK_INLINE int16x8_t qkn_constant16(int16_t x) {
+  int16x8_t v = vdupq_n_s16(x);
+  __asm__("" : "+w"(v));
+  return v;
+}
+QK_INLINE int32x4_t qkn_constant32(int32_t x) {
+  int32x4_t v = vdupq_n_s32(x);
+  __asm__("" : "+w"(v));
+  return v;
+}
+/* s - a * b. */
+QK_INLINE int32x4_t qkn_mls(int32x4_t s, int32x4_t a, int32x4_t b) { return vmlsq_s32(s, a, b); }
+QK_INLINE int16x8_t qkn_add16(int16x8_t a, int16x8_t b) { return vaddq_s16(a, b); }
+QK_INLINE int16x8_t qkn_sub16(int16x8_t a, int16x8_t b) { return vsubq_s16(a, b); }
+/* s + a * b, s - a * b. */
+QK_INLINE int16x8_t qkn_mla16(int16x8_t s, int16x8_t a, int16x8_t b) { return vmlaq_s16(s, a, b); }
+QK_INLINE int16x8_t qkn_mls16(int16x8_t s, int16x8_t a, int16x8_t b) { return vmlsq_s16(s, a, b); }
+/* s + a. */
+QK_INLINE int16x8_t qkn_add_low8(int16x8_t s, int8x16_t a) { return vaddw_s8(s, vget_low_s8(a)); }
+QK_INLINE int16x8_t qkn_add_high8(int16x8_t s, int8x16_t a) { return vaddw_high_s8(s, a); }
+QK_INLINE int32x4_t qkn_shift_right6(int32x4_t a) { return vshrq_n_s32(a, 6); }
+/* A case per lane, of which a constant lane leaves one. */
+#define QKN_LANES(operation) \
+  switch (lane) {            \
+    case 0: operation(0);    \
+    case 1: operation(1);    \
+    case 2: operation(2);    \
+    case 3: operation(3);    \
+    case 4: operation(4);    \
+    case 5: operation(5);    \
+    case 6: operation(6);    \
+    default: operation(7);   \
+  }
+/* s + a * lane of b. */
+QK_INLINE int32x4_t qkn_mla_low16_lane(int32x4_t s, int16x8_t a, int16x8_t b, long lane) {
+#define QKN_OPERATION(n) return vmlal_laneq_s16(s, vget_low_s16(a), b, n)
+  QKN_LANES(QKN_OPERATION)
+#undef QKN_OPERATION
+}
+QK_INLINE int32x4_t qkn_mla_high16_lane(int32x4_t s, int16x8_t a, int16x8_t b, long lane) {
+#define QKN_OPERATION(n) return vmlal_high_laneq_s16(s, a, b, n)
+  QKN_LANES(QKN_OPERATION)
+#undef QKN_OPERATION
+}
+#undef QKN_LANES
+/* a * lane of b. */
+QK_INLINE int32x4_t qkn_mul_lane0(int32x4_t a, int32x4_t b) { return vmulq_laneq_s32(a, b, 0); }
+QK_INLINE int32x4_t qkn_mul_lane1(int32x4_t a, int32x4_t b) { return vmulq_laneq_s32(a, b, 1); }
+QK_INLINE int32x4_t qkn_mul_lane2(int32x4_t a, int32x4_t b) { return vmulq_laneq_s32(a, b, 2); }
 #if defined(__ARM_FEATURE_DOTPROD)
 QK_INLINE int32x4_t qkn_dot(int32x4_t s, int8x16_t a, int8x16_t b) { return vdotq_s32(s, a, b); }
 QK_INLINE int32x4_t qkn_dot_lane0(int32x4_t s, int8x16_t a, int8x16_t b) { return vdotq_laneq_s32(s, a, b, 0); }

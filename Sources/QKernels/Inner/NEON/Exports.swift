@@ -18,3 +18,4 @@ import QKernelsIntrinsics
 @implementation @c public func qk_neon_max_pool(_ args: UnsafePointer<qk_pool_args>!) { maxPoolTemplate(args) }
 @implementation @c public func qk_neon_average_pool(_ args: UnsafePointer<qk_pool_args>!) { averagePoolTemplate(args) }
 @implementation @c public func qk_neon_window_sum(_ args: UnsafePointer<qk_pool_args>!) { windowSumTemplate(args) }
+@implementation @c public func qk_neon_winograd3x3(_ args: UnsafePointer<qk_winograd3x3_args>!) { winograd3x3(args) }

@@ -65,6 +65,8 @@ import QKernelsIntrinsics
     @inline(__always) var hasLSTMCell: Bool { table.lstm_cell != nil }
     /// Does nothing without ``hasLSTMCell``.
     @inline(__always) func lstmCell(_ args: inout qk_lstm_cell_args) { table.lstm_cell?(&args) }
+    /// Whether any set can use a workspace.
+    @inline(__always) static var useWorkspace: Bool { true }
     @inline(__always) var hasWinograd3x3: Bool { table.winograd3x3 != nil }
     /// Does nothing without ``hasWinograd3x3``.
     @inline(__always) func winograd3x3(_ args: inout qk_winograd3x3_args) { table.winograd3x3?(&args) }

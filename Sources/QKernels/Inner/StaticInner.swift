@@ -27,6 +27,8 @@
     @inline(__always) func depthwise3x3(_: inout qk_depthwise3x3_args) -> Bool { false }
     @inline(__always) var hasLSTMCell: Bool { false }
     @inline(__always) func lstmCell(_: inout qk_lstm_cell_args) {}
+    /// Whether any set can use a workspace: no code for it otherwise.
+    @inline(__always) static var useWorkspace: Bool { false }
     @inline(__always) var hasWinograd3x3: Bool { false }
     @inline(__always) func winograd3x3(_: inout qk_winograd3x3_args) {}
     @inline(__always) var hasDense: Bool { false }

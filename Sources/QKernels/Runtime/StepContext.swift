@@ -53,8 +53,7 @@ public struct StepContext {
   let view: StepView
   let arena: UnsafeMutableRawPointer
   let state: UnsafeMutableRawPointer
-  /// The step's part of the runner's workspace, or nil.
-  let workspace: UnsafeMutableRawPointer?
+  private let workspacePart: UnsafeMutableRawPointer?
   /// The runner's table of primitives, which is not copied for every step.
   private let innerTable: UnsafePointer<InnerKernels>
 
@@ -65,9 +64,12 @@ public struct StepContext {
     self.view = view
     self.arena = arena
     self.state = state
-    self.workspace = workspace
+    workspacePart = workspace
     innerTable = inner
   }
+
+  /// The step's part of the runner's workspace, or nil.
+  @inline(__always) var workspace: UnsafeMutableRawPointer? { InnerKernels.useWorkspace ? workspacePart : nil }
 
   /// The active primitives.
   @inline(__always) var inner: InnerKernels { innerTable.pointee }

@@ -28,7 +28,7 @@ struct Workspace {
 
   /// The part of step `index`, or nil.
   @inline(__always) func part(ofStep index: Int) -> UnsafeMutableRawPointer? {
-    guard let base else { return nil }
+    guard InnerKernels.useWorkspace, let base else { return nil }
     let distance = base.assumingMemoryBound(to: UInt32.self)[index]
     return distance == 0 ? nil : base + Int(distance)
   }

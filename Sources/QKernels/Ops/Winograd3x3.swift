@@ -3,9 +3,9 @@ import QKernelsIntrinsics
 /// The convolutions that a set computes by Winograd's minimal filtering if it is given workspace: the transformed weights,
 /// then the primitive's scratch.
 enum Winograd3x3 {
-  /// Transformed weights beyond this many bytes would push each other out of the second-level cache for every group of
-  /// tiles.
-  private static var weightLimit: Int { 512 << 10 }
+  /// Bytes of transformed weights of a layer. They are read once for every group of tiles: up to here a third-level cache
+  /// gives them as fast as they are used.
+  private static var weightLimit: Int { 5 << 20 }
 
   /// Bytes of workspace for a verified convolution; 0 if the set, the geometry or the values of the weights exclude it.
   static func workspaceByteCount(_ view: StepView, _ inner: InnerKernels) -> Int {

@@ -104,7 +104,7 @@ import Testing
     // Tiles that are mostly empty, channels that leave a rest, weights beyond the cache.
     #expect(try workspace(square(5, 16, 16)) == 0)
     #expect(try workspace(square(8, 24, 16)) == 0)
-    #expect(try workspace(square(8, 112, 112)) == 0)
+    #expect(try workspace(square(8, 512, 160)) == 0)
     // Other windows.
     #expect(try workspace(square(16, 16, 16, Self.window((3, 3), stride: (2, 1), pad: (1, 1)))) == 0)
     #expect(try workspace(square(16, 16, 16, Self.window((3, 3), dilation: (1, 2), pad: (1, 1)))) == 0)

@@ -156,8 +156,8 @@ qk_status qk_set_isa(qk_context *context, const char *name);
 
 /* Memory for speed: bytes of workspace that make this model faster with the context's instruction set, 0 if none do. The
  * outputs are the same bytes. Convolutions of 3 x 3 use it where the set has Winograd's algorithm, for their weights in its
- * form: eight times the bytes that they have in the model, at most half a megabyte a layer and 64 megabytes in all. Dense
- * layers with one scale use 4 bytes a channel on AVX-512 VNNI. */
+ * form: eight times the bytes that they have in the model, at most 5 megabytes a layer and 64 in all. Dense layers with one
+ * scale use 4 bytes a channel on AVX-512 VNNI. */
 size_t qk_workspace_size(const qk_context *context);
 
 /* Gives the context a workspace, prepares it in time linear in its size, and makes later runs use it; NULL takes it away.

@@ -1,16 +1,18 @@
 // What several ops demand of their operands; each check is named after what it guarantees to the kernel.
 
 extension StepView {
-  /// Throws unless the step owns at least `byteCount` bytes of scratch that overlap no output.
+  /// Throws unless the step owns at least `byteCount` bytes of scratch that overlap no operand.
   ///
-  /// Kernels keep row pointers in their scratch: an output written over them would send later reads anywhere.
+  /// Kernels keep row pointers in their scratch, and copies of their input: an output written over pointers would send
+  /// later reads anywhere, and an input must not be copied onto itself.
   func requireScratch(_ byteCount: Int) throws(Status) {
     let size = Int(step.pointee.scratchByteCount), start = Int(step.pointee.scratchOffset)
     guard byteCount <= size else { throw .bufferTooSmall }
     if byteCount == 0 { return }
     var index = 0
-    while index < outputCount {
-      let record = output(index).pointee
+    while index < inputCount + outputCount {
+      // Inputs, then outputs.
+      let record = input(index).pointee
       let first = Int(record.offset)
       if record.storage == TensorStorage.arena.rawValue, first < start + size, start < first + Int(record.byteCount) {
         throw .badReference

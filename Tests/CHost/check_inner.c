@@ -762,6 +762,8 @@ int main(int argc, char **argv) {
       for (int j = 0; j < SIZES; j += full ? 1 : 2) {
         check_matmul(between(1, 4), between(1, 9), sizes[i] < 40 ? sizes[i] : 13, sizes[j], kind, j & 1, i & 1);
         check_matmul(1, sizes[i], 1, sizes[j], kind, i & 1, 0);
+        /* A transposed convolution has output pixels that no input reaches: biases alone. */
+        check_matmul(0, between(1, 9), i & 1 ? 1 : sizes[i], sizes[j], kind, (i >> 1) & 1, 0);
         /* Four blocks of which the last is not full. */
         check_matmul(between(1, 3), sizes[i], 1, 64 * between(1, 3) - between(1, 15), kind, i & 1, 0);
         check_depthwise(between(1, 26), sizes[i] < 40 ? sizes[i] : 11, sizes[j], kind);

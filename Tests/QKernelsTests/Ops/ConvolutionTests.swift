@@ -154,6 +154,8 @@ import Testing
       groups: 2),
     Case(input: [1, 1, 6, 3], outputChannels: 2, window: window((1, 5), stride: (1, 2), pad: (0, 3)), after: (1, 9)),
     Case(input: [1, 4, 4, 3], outputChannels: 2, window: window((2, 2), stride: (2, 2), pad: (3, 5)), after: (2, 3)),
+    // Single output pixels that no input reaches.
+    Case(input: [1, 1, 1, 5], outputChannels: 80, window: window((1, 1), stride: (2, 2)), after: (2, 2)),
   ]
 
   @Test(arguments: transposedCases) func transposedEqualsItsDefinition(_ c: Case) throws {

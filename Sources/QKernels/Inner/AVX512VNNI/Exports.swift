@@ -9,11 +9,16 @@ import QKernelsIntrinsics
 @inline(never) private func matmulOfMany(_ args: UnsafePointer<qk_matmul_args>) { matmul(args, outputBytes: 1) }
 @inline(never) private func matmul16OfMany(_ args: UnsafePointer<qk_matmul_args>) { matmul(args, outputBytes: 2) }
 
+/// Whether `dense` serves: one pixel, and a row to begin with. Pixels of transposed convolutions may have none.
+@inline(__always) private func isDense(_ args: UnsafePointer<qk_matmul_args>) -> Bool {
+  args.pointee.pixelCount == 1 && args.pointee.rowCount > 0
+}
+
 @implementation @c public func qk_avx512vnni_matmul(_ args: UnsafePointer<qk_matmul_args>!) {
-  if args.pointee.pixelCount == 1 { dense(args) } else { matmulOfMany(args) }
+  if isDense(args) { dense(args) } else { matmulOfMany(args) }
 }
 @implementation @c public func qk_avx512vnni_matmul16(_ args: UnsafePointer<qk_matmul_args>!) {
-  if args.pointee.pixelCount == 1 { dense16(args) } else { matmul16OfMany(args) }
+  if isDense(args) { dense16(args) } else { matmul16OfMany(args) }
 }
 @implementation @c public func qk_avx512vnni_depthwise(_ args: UnsafePointer<qk_depthwise_args>!) {
   depthwiseTemplate(args)

@@ -47,8 +47,8 @@ typedef struct {
 typedef struct {
   const int8_t *const *rows; /* rowCount pointers, or pixelCount lists of them */
   int32_t pointerStride;     /* pointers between the lists of adjacent output pixels: 0 or rowCount */
-  int32_t rowCount;
-  int32_t rowGroups;
+  int32_t rowCount;          /* 0 for pixels that no input reaches: their outputs are of the biases alone */
+  int32_t rowGroups;         /* at least 1 */
   int32_t pixelStride; /* bytes between the receptive fields of adjacent output pixels */
   int32_t pixelCount;
   int32_t flipped;       /* matmul only, and only of sets that ask for it: 1 if the rows hold input ^ 0x80, else 0 */

@@ -20,6 +20,22 @@ import Testing
     }
   }
 
+  /// Layers of one row whose channels share a scale, which some sets run with a workspace.
+  @Test(arguments: [(1, 5, 1), (1, 33, 17), (1, 128, 128), (2, 16, 16)])
+  func denseLayersOfOneScale(rows: Int, depth: Int, channels: Int) throws {
+    var generator = SeededGenerator(seed: UInt64(depth &* 7 &+ channels))
+    var layer = TestDense(
+      input: .random([rows, depth], .int8, zeroPoint: 11, using: &generator),
+      weights: (0..<depth * channels).map { _ in Int.random(in: -127...127, using: &generator) },
+      outputDepth: channels, quantization: .random(channels: channels, depth: depth, type: .int8, using: &generator))
+    layer.quantization.multipliers = [Int](repeating: 1_500_000_001, count: channels)
+    layer.quantization.shifts = [Int](repeating: layer.quantization.shifts[0], count: channels)
+    expectEqual(try layer.run(), layer.expected(), "one scale")
+    #expect(try (layer.workspaceByteCount(.best) > 0) == (InnerSet.best.kernels.hasDense && rows == 1))
+    layer.quantization.shifts[channels - 1] = 0
+    #expect(try layer.workspaceByteCount(.best) == 0)
+  }
+
   static let products: [([Int], [Int], [Int])] = [
     ([1, 1], [1, 1], []), ([3, 5], [5, 4], []), ([2, 3, 17], [2, 17, 33], [2]), ([4, 1, 3, 5], [1, 2, 5, 6], [4, 2]),
     ([3, 5], [2, 5, 6], [2]), ([2, 1, 2, 3, 4], [1, 3, 1, 4, 2], [2, 3, 2]),

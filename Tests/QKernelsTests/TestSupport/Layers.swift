@@ -277,16 +277,28 @@ struct TestDense {
     return try runStep(
       .fullyConnected, inputs: [input], outputs: [output],
       scratch: { (p: FullyConnectedParams) in p.scratchByteCount },
-      makeParams: {
-        var record = quantization.record(&$0, weights: packed, sums: [sums], inputZeroPoint: 0)
-        let folded = zip(quantization.bias, sums).map {
-          $0 - input.zeroPoint * ($1 - depth * weightsZeroPoint)
-        }
-        record.bias = $0.constant(Packing.padded(folded, as: Int32.self))
-        return FullyConnectedParams(
-          inputDepth: Int32(depth), outputDepth: Int32(outputDepth), weightsZeroPoint: Int32(weightsZeroPoint),
-          quantization: record)
-      }
+      makeParams: { params(&$0, packed, sums) }
     ).outputs[0]
+  }
+
+  private func params(_ builder: inout PlanBuilder, _ packed: [Int8], _ sums: [Int]) -> FullyConnectedParams {
+    var record = quantization.record(&builder, weights: packed, sums: [sums], inputZeroPoint: 0)
+    let folded = zip(quantization.bias, sums).map { $0 - input.zeroPoint * ($1 - depth * weightsZeroPoint) }
+    record.bias = builder.constant(Packing.padded(folded, as: Int32.self))
+    return FullyConnectedParams(
+      inputDepth: Int32(depth), outputDepth: Int32(outputDepth), weightsZeroPoint: Int32(weightsZeroPoint),
+      quantization: record)
+  }
+
+  /// The workspace that an int8 layer asks for on an instruction set.
+  func workspaceByteCount(_ set: InnerSet) throws -> Int {
+    let output = Operand(shape: [rows, outputDepth], type: .int8, zeroPoint: quantization.outputZeroPoint)
+    let packed = Packing.matmul(channels: outputDepth, rows: 1, length: depth) { o, _, k in weights[o * depth + k] }
+    let sums = (0..<outputDepth).map { o in weights[o * depth..<(o + 1) * depth].reduce(0, +) }
+    return try VerifiedModel(
+      bytes: buildStep(
+        .fullyConnected, inputs: [input], outputs: [output],
+        scratch: { (p: FullyConnectedParams) in p.scratchByteCount }, makeParams: { params(&$0, packed, sums) })
+    ).workspaceByteCount(set)
   }
 }

@@ -115,8 +115,8 @@ enum Conv2D: Kernel {
     let weights = context.constant(params.quantization.weights, as: Int8.self)
     let quantization = params.quantization.resolved(context)
     let output = context.output(0, as: Int8.self)
-    if context.inner.hasConvolution, params.geometry.isByLines(context) {
-      params.geometry.convolve(context, weights, quantization, output)
+    if context.inner.hasConvolution, let layout = params.geometry.lineLayout(context) {
+      params.geometry.convolve(context, layout, weights, quantization, output)
       return
     }
     let flip: Int8 = context.inner.asksForFlippedRows ? -128 : 0
@@ -165,12 +165,14 @@ extension Conv2DRun<Int8> {
 }
 
 extension Conv2DGeometry {
-  /// Whether the whole image takes a product per output row, in rows of the input that lie as the weights do.
-  fileprivate func isByLines(_ context: StepContext) -> Bool {
+  /// The layout of a layer that takes a product per output row, in rows of the input that lie as the weights do; nil for
+  /// others.
+  fileprivate func lineLayout(_ context: StepContext) -> WindowLayout? {
     let input = context.view.input(0).pointee, output = context.view.output(0).pointee
-    guard hasContiguousRows, let layout = layout(input: input, output: output, elementSize: 1) else { return false }
-    return !isOneRun(
-      layout, outputHeight: output.dimension(1), outputWidth: output.dimension(2), width: input.dimension(2))
+    guard hasContiguousRows, let layout = layout(input: input, output: output, elementSize: 1),
+      !isOneRun(layout, outputHeight: output.dimension(1), outputWidth: output.dimension(2), width: input.dimension(2))
+    else { return nil }
+    return layout
   }
 
   /// Without padding, output rows whose windows follow at equal distances are one run.
@@ -182,11 +184,11 @@ extension Conv2DGeometry {
 
   /// The layer by the primitive for whole images.
   fileprivate func convolve(
-    _ context: StepContext, _ weights: UnsafePointer<Int8>, _ quantization: qk_channel_quantization,
+    _ context: StepContext, _ layout: WindowLayout, _ weights: UnsafePointer<Int8>,
+    _ quantization: qk_channel_quantization,
     _ output: UnsafeMutablePointer<Int8>
   ) {
     let input = context.view.input(0).pointee, result = context.view.output(0).pointee
-    guard let layout = layout(input: input, output: result, elementSize: 1) else { return }
     let ring = (context.scratch + layout.pointerByteCount).assumingMemoryBound(to: Int8.self)
     let imageBytes = input.dimension(1) &* input.dimension(2) &* input.dimension(3)
     let outputBytes = result.dimension(1) &* result.dimension(2) &* result.dimension(3)
